@@ -1,0 +1,76 @@
+//! INT, TERM and HUP ask for an end at the next safe place; a second one ends at once, as KILL does.
+//!
+//! One flag for the process, since a signal is sent to the process. Whoever waits (for a socket, for a pipe) waits in short steps
+//! and looks at the flag between them.
+
+use crate::error::{Error, Result, Status};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// How long a wait may last before the flag is looked at, in milliseconds.
+pub const STEP: i64 = 200;
+
+fn flag() -> &'static Arc<AtomicBool> {
+    FLAG.get_or_init(|| Arc::new(AtomicBool::new(false)))
+}
+
+/// Catches the signals from now on.
+///
+/// # Errors
+/// [`Status::System`] if the system refuses.
+pub fn catch() -> Result<()> {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let code = i32::from(Status::TryAgain.code());
+        let caught = signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(flag()))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(flag())));
+        caught.map_err(|e| Error::io("catch signals", e).with_status(Status::System))?;
+    }
+    Ok(())
+}
+
+/// Whether an end was asked for.
+#[must_use]
+pub fn requested() -> bool {
+    flag().load(Ordering::Relaxed)
+}
+
+/// The error with which a tool stops when an end was asked for.
+#[must_use]
+pub fn error() -> Error {
+    Error::new(Status::TryAgain, "stopped by a signal; run it again to go on")
+}
+
+/// Standard input, whose wait for data ends when an end is asked for.
+pub struct Input(File);
+
+impl Input {
+    /// A reader of `file`, usually standard input.
+    #[must_use]
+    pub fn new(file: File) -> Self {
+        Self(file)
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let step = Timespec { tv_sec: 0, tv_nsec: STEP * 1_000_000 };
+        loop {
+            if requested() {
+                return Err(error().into());
+            }
+            let mut waiting = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
+            match poll(&mut waiting, Some(&step)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return self.0.read(to),
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}

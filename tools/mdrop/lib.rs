@@ -1,0 +1,26 @@
+//! The library behind the mdrop tools: formats, identities, durability, protocols, and the frame round a tool's main.
+//!
+//! The layers, innermost first; each may use those above it in this list, never those below:
+//!
+//! 1. formats and identities, which know nothing of sockets or files: [`octets`], [`time`], [`identity`], [`uids`],
+//!    [`error`], [`header`], [`fingerprint`], [`record`], [`stream`], [`profile`], [`users`];
+//! 2. [`durable`], which alone calls fsync, link and rename; [`spool`], [`config`], [`interrupt`];
+//! 3. [`archive`], the folder of mdrop-archive(5); [`disk`], mail that already lies on disk;
+//! 4. [`net`], which alone opens sockets;
+//! 5. [`frame`], which only a tool's main uses.
+
+pub mod config;
+pub mod error;
+pub mod fingerprint;
+pub mod frame;
+pub mod header;
+pub mod identity;
+pub mod interrupt;
+pub mod octets;
+pub mod profile;
+pub mod record;
+pub mod spool;
+pub mod stream;
+pub mod time;
+pub mod uids;
+pub mod users;

@@ -1,0 +1,394 @@
+//! The profile: one TOML file that describes one multidrop mailbox and what is to be done with it (mdrop-profile(5)).
+//!
+//! Unknown keys are errors, because a key that is misspelt and passed over would be a setting the administrator believes in.
+
+use crate::error::{Error, Result, Status};
+use crate::identity::Account;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A whole profile.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Its name: the file's, without `.toml`.
+    #[serde(skip)]
+    pub name: String,
+    /// Where the mail is.
+    pub account: AccountSettings,
+    /// Whose it is.
+    #[serde(default)]
+    pub route: RouteSettings,
+    /// Where it goes.
+    #[serde(default)]
+    pub store: StoreSettings,
+    /// What is deleted.
+    #[serde(default)]
+    pub purge: PurgeSettings,
+}
+
+/// How mail is got at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// IMAP4rev1 or rev2.
+    Imap,
+    /// POP3.
+    Pop3,
+    /// An mbox file, or a folder of them.
+    Mbox,
+    /// A Maildir.
+    Maildir,
+    /// A tree of files of one message each.
+    Eml,
+}
+
+impl Protocol {
+    /// Whether the mail lies on disk already.
+    #[must_use]
+    pub fn is_disk(self) -> bool {
+        matches!(self, Self::Mbox | Self::Maildir | Self::Eml)
+    }
+}
+
+/// How the connection is protected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// TLS from the first octet.
+    #[default]
+    Implicit,
+    /// STARTTLS, or STLS; without it the connection is given up.
+    Starttls,
+    /// None.
+    None,
+}
+
+/// `[account]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AccountSettings {
+    /// How mail is got at.
+    pub protocol: Protocol,
+    /// The server's name or address.
+    #[serde(default)]
+    pub host: String,
+    /// Its port; by default what protocol and tls have it to be.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// How the connection is protected.
+    #[serde(default)]
+    pub tls: Tls,
+    /// Whether the server's certificate must be good.
+    #[serde(default = "yes")]
+    pub verify: bool,
+    /// More authorities to trust, in PEM.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// SHA-256 digests of certificates (DER), in hex, of which the server must show one.
+    #[serde(default)]
+    pub pin_sha256: Vec<String>,
+    /// The user name.
+    #[serde(default)]
+    pub username: String,
+    /// A shell command whose first line of output is the password.
+    #[serde(default)]
+    pub password_command: Option<String>,
+    /// A private file whose first line is the password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// Whether the password may be sent over an unencrypted line to another machine.
+    #[serde(default)]
+    pub cleartext_login: bool,
+    /// How long the server may be silent.
+    #[serde(default = "minute", deserialize_with = "duration")]
+    pub timeout: Duration,
+    /// Which mailboxes are read; `*` stands for anything, `%` for anything within one level.
+    #[serde(default = "every")]
+    pub mailboxes: Vec<String>,
+    /// Which of them are not.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// Where the mail lies, for mail on disk.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
+}
+
+impl AccountSettings {
+    /// The port to connect to (RFC 9051 section 2.1, RFC 8314 section 3, RFC 1939 section 3).
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let usual = match (self.protocol, self.tls) {
+            (Protocol::Pop3, Tls::Implicit) => 995,
+            (Protocol::Pop3, _) => 110,
+            (_, Tls::Implicit) => 993,
+            _ => 143,
+        };
+        self.port.unwrap_or(usual)
+    }
+}
+
+/// What becomes of a message that belongs to nobody known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unknown {
+    /// It is filed under `@catchall`.
+    #[default]
+    Archive,
+    /// It is not archived; a refusal says so.
+    Skip,
+}
+
+/// `[route]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RouteSettings {
+    /// The local domains.
+    pub domains: Vec<String>,
+    /// The users file; without one every address in the domains is its own user.
+    pub users: Option<PathBuf>,
+    /// What becomes of a message for nobody known.
+    pub unknown: Unknown,
+    /// Envelope fields to trust, `name:position`, in place of those found.
+    pub trusted_fields: Vec<String>,
+    /// What the server puts before local parts in Delivered-To.
+    pub strip_prefix: Option<String>,
+    /// Addresses of the multidrop mailbox itself, which are never recipients.
+    pub own_addresses: Vec<String>,
+    /// Hosts whose Received fields are trusted.
+    pub trusted_by: Vec<String>,
+    /// Who may send journal reports.
+    pub journal_from: Vec<String>,
+    /// What separates user and detail in a local part; empty for nothing.
+    pub subaddress: String,
+    /// Whether mail is filed under its sender, too.
+    pub file_senders: bool,
+}
+
+impl Default for RouteSettings {
+    fn default() -> Self {
+        Self {
+            domains: Vec::new(),
+            users: None,
+            unknown: Unknown::default(),
+            trusted_fields: Vec::new(),
+            strip_prefix: None,
+            own_addresses: Vec::new(),
+            trusted_by: Vec::new(),
+            journal_from: Vec::new(),
+            subaddress: "+".into(),
+            file_senders: true,
+        }
+    }
+}
+
+/// `[store]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct StoreSettings {
+    /// The archive's folder.
+    pub archive: Option<PathBuf>,
+    /// Where the index lies, if not in the archive's cache folder.
+    pub index: Option<PathBuf>,
+}
+
+/// How a message on the server is compared with the one in the archive before it is deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compare {
+    /// By UIDVALIDITY, UID and the size the server claims.
+    Size,
+    /// By its octets, which the server must hand out again in the same session.
+    Full,
+}
+
+/// `[purge]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct PurgeSettings {
+    /// Whether anything may be deleted at all.
+    pub enabled: bool,
+    /// How long a message must have been archived.
+    #[serde(deserialize_with = "duration")]
+    pub after: Duration,
+    /// How it is compared; by default `size` for IMAP and `full` for POP3.
+    pub compare: Option<Compare>,
+    /// Whether plain EXPUNGE may be used where the server lacks UIDPLUS.
+    pub plain_expunge: bool,
+}
+
+impl Default for PurgeSettings {
+    fn default() -> Self {
+        Self { enabled: false, after: Duration::from_hours(30 * 24), compare: None, plain_expunge: false }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn minute() -> Duration {
+    Duration::from_mins(1)
+}
+
+fn every() -> Vec<String> {
+    vec!["*".into()]
+}
+
+/// A number and a unit: `60s`, `5m`, `12h`, `30d`, `2w`.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_duration(&text).ok_or_else(|| D::Error::custom(format!("“{text}” is not a time span such as \"60s\", \"5m\", \"12h\" or \"30d\"")))
+}
+
+/// Reads a time span such as `30d`.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let unit = text.chars().next_back()?;
+    let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return None,
+    };
+    number.checked_mul(seconds).filter(|s| *s <= 3_155_760_000).map(Duration::from_secs)
+}
+
+impl Profile {
+    /// Reads a profile called `name` from its text.
+    ///
+    /// # Errors
+    /// [`Status::Config`], with the line, what is wrong there, and the nearest key where one is unknown.
+    pub fn parse(name: &str, text: &str) -> Result<Self> {
+        let mut profile: Self = parse_toml(text)?;
+        profile.name = name.into();
+        profile.check()?;
+        Ok(profile)
+    }
+
+    /// The login that the profile describes.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        let AccountSettings { protocol, host, username, .. } = &self.account;
+        let login = if protocol.is_disk() { String::new() } else { format!("{username}@{}", host.to_ascii_lowercase()) };
+        Account { name: self.name.clone(), login }
+    }
+
+    /// How mail is compared before a purge.
+    #[must_use]
+    pub fn compare(&self) -> Compare {
+        let usual = if self.account.protocol == Protocol::Pop3 { Compare::Full } else { Compare::Size };
+        self.purge.compare.unwrap_or(usual)
+    }
+
+    fn check(&self) -> Result<()> {
+        let account = &self.account;
+        let wrong = |what: &str| Err(Error::new(Status::Config, what));
+        if account.protocol.is_disk() {
+            if account.path.is_none() {
+                return wrong("[account] needs path = \"…\", where the mail lies");
+            }
+            if self.purge.enabled {
+                return wrong("[purge] is for servers; mail on disk is never deleted");
+            }
+            return Ok(());
+        }
+        if account.host.is_empty() {
+            return wrong("[account] needs host = \"…\", the server's name");
+        }
+        if account.username.is_empty() {
+            return wrong("[account] needs username = \"…\"");
+        }
+        if account.password_command.is_some() && account.password_file.is_some() {
+            return wrong("[account] has both password-command and password-file");
+        }
+        if account.timeout.is_zero() {
+            return wrong("[account] timeout can't be zero");
+        }
+        Ok(())
+    }
+}
+
+/// Reads TOML; an error has its line and, for an unknown key, the nearest one that is known.
+///
+/// # Errors
+/// [`Status::Config`].
+pub fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|e| {
+        let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let mut what = e.message().lines().next().unwrap_or("not TOML").to_owned();
+        if let Some((unknown, known)) = unknown_key(e.message()) {
+            let nearest = known.into_iter().min_by_key(|key| distance(key, unknown));
+            what = format!("unknown key “{unknown}”");
+            if let Some(nearest) = nearest {
+                what += &format!("; did you mean “{nearest}”?");
+            }
+        }
+        Error::new(Status::Config, what).about(format!("line {line}"))
+    })
+}
+
+/// The unknown key and the known ones from serde's words for it: names in back quotes, the unknown one first.
+fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
+    let names = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
+    let mut names = names.map(|name| name.trim_end_matches(','));
+    Some((names.next()?, names.collect()))
+}
+
+/// The Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let change = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROFILE: &str = "[account]\nprotocol = \"imap\"\nhost = \"Mail.example.com\"\nusername = \"archive@example.com\"\n";
+
+    #[test]
+    fn a_short_profile_gets_the_documented_defaults() -> Result<()> {
+        let profile = Profile::parse("acme", PROFILE)?;
+        assert_eq!((profile.account.port(), profile.account.tls, profile.account.verify), (993, Tls::Implicit, true));
+        assert_eq!(profile.account.timeout, Duration::from_secs(60));
+        assert_eq!((profile.route.subaddress.as_str(), profile.route.file_senders), ("+", true));
+        assert_eq!((profile.purge.enabled, profile.purge.after), (false, Duration::from_secs(30 * 86_400)));
+        assert_eq!(profile.compare(), Compare::Size);
+        assert_eq!(profile.account().login, "archive@example.com@mail.example.com");
+        Ok(())
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_line_and_the_nearest_key() {
+        let told = |more: &str| Profile::parse("acme", &format!("{PROFILE}{more}")).unwrap_err();
+        let error = told("usrname = \"x\"\n");
+        assert_eq!(error.to_string(), "line 5: unknown key “usrname”; did you mean “username”?");
+        assert_eq!(error.status(), Status::Config);
+        assert_eq!(told("timeout = \"soon\"\n").to_string().split(':').next(), Some("line 5"));
+        assert!(told("[rout]\n").to_string().contains("did you mean “route”?"));
+        assert!(told("tls = \"ssl\"\n").to_string().starts_with("line 5: unknown variant `ssl`"));
+        assert!(told("timeout = \"0s\"\n").to_string().contains("zero"));
+    }
+
+    #[test]
+    fn time_spans_have_a_unit() {
+        assert_eq!(parse_duration("30d"), Some(Duration::from_secs(2_592_000)));
+        assert_eq!(parse_duration("0d"), Some(Duration::ZERO));
+        for bad in ["", "30", "d", "-1d", "1y", "99999999999999999999d", "1000000000d", "3 d", "3é"] {
+            assert_eq!(parse_duration(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,660 @@
+//! The records: one JSON object a line, with `type` and `v`. What a tool prints, what a run log holds and what the catalog
+//! keeps are the same records (mdrop-stream(5) and mdrop-archive(5) name every member).
+//!
+//! All types are defined from the first version on, so that a catalog of today is whole for the reader of tomorrow.
+
+use crate::error::{Error, Result, Status};
+use crate::identity::{Digest, Fingerprint, Origin, UidValidity};
+use crate::octets::{self, Octets};
+use crate::time::Time;
+use crate::uids::UidSet;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::collections::BTreeMap;
+use std::io::BufRead;
+
+/// The version of the formats this library writes, and the newest it reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct V1;
+
+impl Serialize for V1 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_u8(1)
+    }
+}
+
+impl<'de> Deserialize<'de> for V1 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            1 => Ok(Self),
+            v => Err(D::Error::custom(format!("format version {v} is not known to this version of mdrop"))),
+        }
+    }
+}
+
+/// The catch-all user, under whom mail is filed that belongs to nobody known.
+pub const CATCHALL: &str = "@catchall";
+
+/// How line ends travel in the stream (mdrop-stream(5)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Eol {
+    /// Every LF of the message follows a CR; it travels with LF alone.
+    Crlf,
+    /// The message travels as it is.
+    Raw,
+}
+
+/// The kinds of evidence, from the strongest to the weakest (mdrop-route(1)).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A journal report's envelope.
+    Journal,
+    /// An envelope trace field, such as Delivered-To.
+    Envelope,
+    /// `for` in a Received field.
+    Received,
+    /// Resent-To, Resent-Cc, Resent-Bcc.
+    Resent,
+    /// To, Cc, Bcc: the marked guess.
+    Header,
+    /// Who sent it.
+    Sender,
+}
+
+/// Which field, at which position, named an address.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The field's name in lower case.
+    pub field: String,
+    /// The how-manieth field of that name it is, from the top, counting from 1.
+    pub position: u32,
+    /// How many Received fields stand above it: 0 was written last, nearest to the mailbox.
+    pub hop: u32,
+    /// How strong it is.
+    pub kind: Kind,
+}
+
+/// An address with what named it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Sender {
+    /// The address; empty for the null sender `<>`.
+    #[serde(flatten, with = "octets::address")]
+    pub address: Option<Octets>,
+    /// What named it.
+    pub evidence: Evidence,
+}
+
+/// A local envelope recipient as it was addressed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Recipient {
+    /// The address.
+    #[serde(flatten, with = "octets::address")]
+    pub address: Option<Octets>,
+    /// The user it belongs to; null where nobody of the users file has it.
+    pub user: Option<String>,
+    /// What named it.
+    pub evidence: Evidence,
+}
+
+/// An address that was seen and did not become a recipient, with why.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rejected {
+    /// The address or value.
+    #[serde(flatten, with = "octets::address")]
+    pub address: Option<Octets>,
+    /// What named it.
+    pub evidence: Evidence,
+    /// Why it lost, in words.
+    pub why: String,
+}
+
+/// As what a user has a message.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The user wrote it.
+    Sender,
+    /// It was delivered to the user.
+    Recipient,
+}
+
+/// Under whom, in which folder and as what a message is found.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Filing {
+    /// The user's name in the users file, or `@catchall`.
+    pub user: String,
+    /// The folder, usually the mailbox it was found in.
+    pub folder: String,
+    /// As what.
+    pub role: Role,
+    /// What said so; none for a message that was adopted and not routed since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+/// Something worth telling that is no error: forged, contradictory, changed, adopted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Finding {
+    /// The format's version.
+    #[serde(default)]
+    pub v: V1,
+    /// What it is about, where that is one message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// The message, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// One lower-case word: `forged`, `contradictory`, `changed`, `adopted`, `reused`, `unverified`, `damaged`.
+    pub finding: String,
+    /// What was found, in words.
+    pub text: String,
+}
+
+/// What `mdrop-route --explain` prints for a message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Route {
+    /// The format's version.
+    pub v: V1,
+    /// Where the copy lies.
+    pub origin: Origin,
+    /// The message.
+    pub digest: Digest,
+    /// Who sent it.
+    pub sender: Option<Sender>,
+    /// To whom it was delivered.
+    pub recipients: Vec<Recipient>,
+    /// Under whom it is filed.
+    pub filings: Vec<Filing>,
+    /// Every other candidate.
+    pub rejected: Vec<Rejected>,
+    /// What else was noticed.
+    pub findings: Vec<Finding>,
+    /// Why policy leaves it out, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip: Option<String>,
+}
+
+/// A place in a pack: octets from `offset`, `length` of them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Frame {
+    /// Where in the pack's file the zstd frame begins.
+    pub offset: u64,
+    /// How many octets of the file it takes.
+    pub length: u64,
+}
+
+/// Whether a receipt's message was stored by that commit or had been before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Its octets were stored by this commit.
+    New,
+    /// Its octets had been stored before.
+    Duplicate,
+    /// Its pack was found without a segment and taken in; it is not known to have been routed.
+    Adopted,
+}
+
+/// This message, from this origin, is durable here.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The format's version.
+    pub v: V1,
+    /// Where the copy lies on the server.
+    pub origin: Origin,
+    /// The message.
+    pub digest: Digest,
+    /// The mail, apart from how it travelled.
+    pub fingerprint: Fingerprint,
+    /// Its octets, as the server handed them out.
+    pub size: u64,
+    /// What the server claimed its size to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_size: Option<u64>,
+    /// When the server received it (INTERNALDATE).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<Time>,
+    /// When it was committed here.
+    pub archived: Time,
+    /// The Message-ID field's value.
+    #[serde(flatten, with = "octets::message_id")]
+    pub message_id: Option<Octets>,
+    /// The Date field's value.
+    #[serde(flatten, with = "octets::date")]
+    pub date: Option<Octets>,
+    /// The From field's value.
+    #[serde(flatten, with = "octets::from")]
+    pub from: Option<Octets>,
+    /// The Subject field's value.
+    #[serde(flatten, with = "octets::subject")]
+    pub subject: Option<Octets>,
+    /// The archive's id.
+    pub archive: String,
+    /// The segment that holds this receipt.
+    pub segment: u64,
+    /// The pack that holds the message.
+    pub pack: u64,
+    /// The frame in the pack.
+    pub frame: Frame,
+    /// Where in the decompressed frame the message's `From ` line begins.
+    pub position: u64,
+    /// Flags on the server when it was fetched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// Who sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Sender>,
+    /// To whom it was delivered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<Recipient>,
+    /// The filings this receipt adds.
+    pub filings: Vec<Filing>,
+    /// Whether its octets are new.
+    pub outcome: Outcome,
+}
+
+/// Not archived, and why. Its origin is asked again only when the routing settings that said so change.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The format's version.
+    pub v: V1,
+    /// Where the copy lies.
+    pub origin: Origin,
+    /// The message, where it could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Its octets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// When.
+    pub time: Time,
+    /// Why, in words.
+    pub why: String,
+    /// Whether the same settings would always refuse it.
+    pub permanent: bool,
+    /// The digest of the routing settings that said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Digest>,
+}
+
+/// A message that could not be carried through a stage; it is tried again in the next run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// The format's version.
+    #[serde(default)]
+    pub v: V1,
+    /// Where the copy lies, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Why, in words.
+    pub why: String,
+    /// The exit status it deserves.
+    pub status: u8,
+}
+
+/// What is archived already of one mailbox and UIDVALIDITY, or of one POP3 unique-id, or of one message on disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Known {
+    /// The format's version.
+    pub v: V1,
+    /// The account's name.
+    pub account: String,
+    /// The account's login.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub login: String,
+    /// The mailbox.
+    #[serde(flatten, with = "octets::mailbox")]
+    pub mailbox: Option<Octets>,
+    /// The generation of its UIDs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uidvalidity: Option<UidValidity>,
+    /// The UIDs that are archived, or refused under the settings in force.
+    #[serde(default, skip_serializing_if = "UidSet::is_empty")]
+    pub uids: UidSet,
+    /// What some of them looked like, so that a reused UIDVALIDITY is noticed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
+    /// The unique-id.
+    #[serde(flatten, with = "octets::uidl")]
+    pub uidl: Option<Octets>,
+    /// What the server claimed as the size of the message with that unique-id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_size: Option<u64>,
+    /// The stable name on disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// What an archived message looked like on the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Sample {
+    /// Its UID.
+    pub uid: u32,
+    /// The size the server claimed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_size: Option<u64>,
+    /// Its INTERNALDATE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<Time>,
+}
+
+/// A later change of a message's filings.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refiling {
+    /// The format's version.
+    pub v: V1,
+    /// The message.
+    pub digest: Digest,
+    /// The mail, whose filings they are.
+    pub fingerprint: Fingerprint,
+    /// When.
+    pub time: Time,
+    /// Filings it gains.
+    pub added: Vec<Filing>,
+    /// Filings it loses.
+    pub removed: Vec<Filing>,
+}
+
+/// A message known at one origin now stands at another.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Move {
+    /// The format's version.
+    pub v: V1,
+    /// Where it was.
+    pub origin: Origin,
+    /// Where it is.
+    pub to: Origin,
+    /// The message.
+    pub digest: Digest,
+    /// When this was noticed.
+    pub time: Time,
+}
+
+/// Written, and made durable, before the server is asked to delete.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PurgeIntent {
+    /// The format's version.
+    pub v: V1,
+    /// The copy that is to be deleted.
+    pub origin: Origin,
+    /// The message that was proved to be in the archive.
+    pub digest: Digest,
+    /// When.
+    pub time: Time,
+    /// Which server, `host:port`.
+    pub server: String,
+    /// Who ran the purge, `user@host`.
+    pub by: String,
+}
+
+/// What became of a purge-intent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Purge {
+    /// The format's version.
+    pub v: V1,
+    /// The copy.
+    pub origin: Origin,
+    /// The message.
+    pub digest: Digest,
+    /// When.
+    pub time: Time,
+    /// Which server, `host:port`.
+    pub server: String,
+    /// Who ran the purge, `user@host`.
+    pub by: String,
+    /// What the server was seen to do.
+    pub outcome: Purged,
+    /// Why it was not deleted, where it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// What became of a copy that was to be purged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purged {
+    /// The server deleted it.
+    Purged,
+    /// It was no longer there.
+    Gone,
+    /// It is still there; why says the reason.
+    Kept,
+    /// The connection broke: it may be there or not. The next run finds out.
+    Unknown,
+}
+
+/// A lawful erasure: the message was taken out of its pack. The only deletion an archive knows.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Forget {
+    /// The format's version.
+    pub v: V1,
+    /// The message.
+    pub digest: Digest,
+    /// When.
+    pub time: Time,
+    /// Who asked for it.
+    pub by: String,
+    /// On which ground.
+    pub why: String,
+}
+
+/// What a mailbox held when mdrop-fetch looked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Listing {
+    /// The format's version.
+    pub v: V1,
+    /// The account's name.
+    pub account: String,
+    /// The account's login.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub login: String,
+    /// The mailbox; none for POP3.
+    #[serde(flatten, with = "octets::mailbox")]
+    pub mailbox: Option<Octets>,
+    /// The generation of its UIDs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uidvalidity: Option<UidValidity>,
+    /// All UIDs the server lists.
+    #[serde(default, skip_serializing_if = "UidSet::is_empty")]
+    pub uids: UidSet,
+    /// Those of them that were known.
+    #[serde(default, skip_serializing_if = "UidSet::is_empty")]
+    pub known: UidSet,
+    /// The unique-ids the server lists, or the names on disk, that were not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// How many messages the server lists, and their octets as it claims them.
+    pub listed: Volume,
+    /// How many of them were known.
+    pub already: Volume,
+    /// Why the mailbox was not read, where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
+}
+
+/// A number of messages and their octets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Volume {
+    /// How many messages.
+    pub messages: u64,
+    /// How many octets.
+    pub bytes: u64,
+}
+
+impl Volume {
+    /// Counts one message more, of so many octets.
+    pub fn add(&mut self, bytes: u64) {
+        self.messages += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// The end of a tool's run, the last record of its log.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// The format's version.
+    pub v: V1,
+    /// The tool, and its version.
+    pub tool: String,
+    /// The profile's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// When it began.
+    pub started: Time,
+    /// How long it took.
+    pub seconds: f64,
+    /// Its exit status.
+    pub exit: u8,
+    /// Messages and octets by outcome.
+    pub counts: BTreeMap<String, Volume>,
+    /// Messages and octets by user, where the tool knows them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<String, Volume>,
+    /// The archive's head: the last segment's number and BLAKE3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Head>,
+}
+
+/// The last segment of the chain, by which a cut-off end is noticed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Head {
+    /// The archive's id.
+    pub archive: String,
+    /// The segment's number.
+    pub segment: u64,
+    /// The BLAKE3 of its file.
+    pub blake3: Digest,
+}
+
+/// Any record. A type this version does not know is [`Record::Unknown`], which readers pass over.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Record {
+    /// `route`
+    Route(Box<Route>),
+    /// `receipt`
+    Receipt(Box<Receipt>),
+    /// `refusal`
+    Refusal(Box<Refusal>),
+    /// `known`
+    Known(Box<Known>),
+    /// `refiling`
+    Refiling(Box<Refiling>),
+    /// `move`
+    Move(Box<Move>),
+    /// `purge-intent`
+    PurgeIntent(Box<PurgeIntent>),
+    /// `purge`
+    Purge(Box<Purge>),
+    /// `forget`
+    Forget(Box<Forget>),
+    /// `listing`
+    Listing(Box<Listing>),
+    /// `failure`
+    Failure(Box<Failure>),
+    /// `finding`
+    Finding(Box<Finding>),
+    /// `summary`
+    Summary(Box<Summary>),
+    /// A type of a later version.
+    #[serde(other, skip_serializing)]
+    Unknown,
+}
+
+/// How long one line of JSON may be: a message to a hundred thousand recipients still fits.
+pub const LONGEST_LINE: usize = 64 << 20;
+
+impl Record {
+    /// Reads one line.
+    ///
+    /// # Errors
+    /// [`Status::Data`] if the line is not a record of a version this library reads.
+    pub fn parse(line: &[u8]) -> Result<Self> {
+        serde_json::from_slice(line).map_err(|e| Error::new(Status::Data, format!("not a record: {e}")))
+    }
+
+    /// The record as one line, its LF included.
+    ///
+    /// # Errors
+    /// [`Status::Software`] for [`Record::Unknown`], which nothing writes.
+    pub fn to_line(&self) -> Result<Vec<u8>> {
+        let mut line = serde_json::to_vec(self).map_err(|e| Error::new(Status::Software, format!("record: {e}")))?;
+        line.push(b'\n');
+        Ok(line)
+    }
+}
+
+/// Reads records, one a line, and says which line was wrong.
+pub struct RecordReader<R> {
+    input: R,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl<R: BufRead> RecordReader<R> {
+    /// A reader of `input`.
+    pub fn new(input: R) -> Self {
+        Self { input, line: Vec::new(), number: 0 }
+    }
+}
+
+impl<R: BufRead> Iterator for RecordReader<R> {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            self.line.clear();
+            let longest = LONGEST_LINE as u64 + 1;
+            let read = match std::io::Read::take(&mut self.input, longest).read_until(b'\n', &mut self.line) {
+                Ok(0) => return None,
+                Ok(read) => read,
+                Err(source) => return Some(Err(Error::io("read", source))),
+            };
+            self.number += 1;
+            let about = |error: Error| error.about(format!("line {}", self.number));
+            if read > LONGEST_LINE {
+                return Some(Err(about(Error::new(Status::Data, "longer than any record"))));
+            }
+            if self.line.last() != Some(&b'\n') {
+                return Some(Err(about(Error::new(Status::Data, "cut off before its end"))));
+            }
+            if !self.line.trim_ascii().is_empty() {
+                return Some(Record::parse(&self.line).map_err(about));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Account, Place};
+
+    #[test]
+    fn a_record_carries_its_type_and_version() -> Result<()> {
+        let origin = Origin { account: Account { name: "acme".into(), login: String::new() }, place: Place::Pop3 { uidl: "x".into() } };
+        let purge = Forget { v: V1, digest: Digest::of(b""), time: Time::from_unix(0), by: "root".into(), why: "law".into() };
+        let line = Record::Forget(Box::new(purge)).to_line()?;
+        assert!(line.starts_with(br#"{"type":"forget","v":1,"#), "{}", line.escape_ascii());
+        let failure = Failure { v: V1, origin: Some(origin), why: "x".into(), status: 65 };
+        let record = Record::Failure(Box::new(failure));
+        assert_eq!(Record::parse(&record.to_line()?)?, record);
+        Ok(())
+    }
+
+    #[test]
+    fn a_later_type_is_passed_over_and_a_later_version_is_refused() -> Result<()> {
+        assert_eq!(Record::parse(br#"{"type":"hologram","v":1}"#)?, Record::Unknown);
+        let later = br#"{"type":"forget","v":2,"digest":"x"}"#;
+        assert!(Record::parse(later).is_err_and(|e| e.to_string().contains("format version 2")));
+        Ok(())
+    }
+
+    #[test]
+    fn a_record_without_its_line_end_was_cut() {
+        let mut reader = RecordReader::new(&b"{\"type\":\"later\"}\n\n{\"type\":\"later\"}"[..]);
+        assert!(matches!(reader.next(), Some(Ok(Record::Unknown))));
+        assert!(reader.next().is_some_and(|r| r.is_err_and(|e| e.to_string().contains("line 3: cut off"))));
+    }
+}

@@ -1,0 +1,157 @@
+//! The stream of mdrop-stream(5): mbox of the mboxrd kind, each message led by an X-Mdrop line that makes it exact.
+//!
+//! The codec keeps every octet and notices every lost one: no crate does both. It never holds a message: bodies pass
+//! through a fixed buffer, so that a message may have any size. A message is handed on in its *encoded* form (as it stands in the stream),
+//! because the stages between fetch and cat only pass it on; decoding happens once, for the digest, on the way.
+
+mod decode;
+mod encode;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+pub use decode::Decoder;
+pub use encode::{Encoder, Measure};
+pub use reader::{ReadError, StreamReader};
+
+use crate::error::Result;
+use crate::identity::{Digest, Origin};
+use crate::record::{Eol, Filing, Finding, Recipient, Sender, V1};
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
+
+/// What the X-Mdrop line says of its message.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Meta {
+    /// The format's version.
+    pub v: V1,
+    /// Where the copy lies on the server.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// The message's octets.
+    pub size: u64,
+    /// BLAKE3 of the message's octets.
+    pub digest: Digest,
+    /// How its line ends travel.
+    pub eol: Eol,
+    /// When the server received it (INTERNALDATE).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received: Option<Time>,
+    /// What the server claimed its size to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_size: Option<u64>,
+    /// Its flags on the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// What mdrop-route decided; none before it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Routing>,
+}
+
+/// What mdrop-route adds to a message.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Routing {
+    /// Who sent it.
+    pub sender: Option<Sender>,
+    /// To whom it was delivered.
+    pub recipients: Vec<Recipient>,
+    /// Under whom it is to be filed.
+    pub filings: Vec<Filing>,
+    /// What a journal report said, where the message is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<Journal>,
+    /// What else was noticed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// Why policy leaves the message out; none if it is to be archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<String>,
+    /// The digest of the routing settings, where `skip` is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Digest>,
+}
+
+/// What mdrop-route found in a journal report.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Journal {
+    /// Which kind of report: `exchange`.
+    pub kind: String,
+    /// Where in the decoded report the inner message begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// How many octets it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+}
+
+/// The beginning of the line that leads every message.
+pub const FIELD: &str = "X-Mdrop: ";
+
+/// Writes a stream. Nothing of a message is written unless the whole of it can be given.
+pub struct StreamWriter<W: Write> {
+    output: W,
+}
+
+impl<W: Write> StreamWriter<W> {
+    /// A writer to `output`, which gets few and large writes for large messages and small ones for small: buffer it.
+    pub fn new(output: W) -> Self {
+        Self { output }
+    }
+
+    /// Writes a message from its octets, which must be those that `meta` describes.
+    ///
+    /// # Errors
+    /// What `octets` and the output report.
+    pub fn write_octets(&mut self, meta: &Meta, octets: &mut dyn Read) -> Result<()> {
+        self.write_head(meta)?;
+        let mut encoder = Encoder::new(meta.eol, &mut self.output);
+        io::copy(octets, &mut encoder)?;
+        encoder.finish()?;
+        Ok(self.output.write_all(b"\n")?)
+    }
+
+    /// Writes a message from its encoded form, as a [`StreamReader`] gave it.
+    ///
+    /// # Errors
+    /// What `encoded` and the output report.
+    pub fn write_encoded(&mut self, meta: &Meta, encoded: &mut dyn Read) -> Result<()> {
+        self.write_head(meta)?;
+        io::copy(encoded, &mut self.output)?;
+        Ok(self.output.write_all(b"\n")?)
+    }
+
+    /// The same for an encoded form that lies in memory.
+    ///
+    /// # Errors
+    /// What the output reports.
+    pub fn write_slice(&mut self, meta: &Meta, encoded: &[u8]) -> Result<()> {
+        self.write_head(meta)?;
+        self.output.write_all(encoded)?;
+        Ok(self.output.write_all(b"\n")?)
+    }
+
+    fn write_head(&mut self, meta: &Meta) -> Result<()> {
+        let date = meta.received.unwrap_or(Time::from_unix(0)).to_ctime();
+        write!(self.output, "From MAILER-DAEMON {date}\n{FIELD}")?;
+        serde_json::to_writer(&mut self.output, meta).map_err(io::Error::from)?;
+        Ok(self.output.write_all(b"\n")?)
+    }
+
+    /// Hands on everything written so far.
+    ///
+    /// # Errors
+    /// What the output reports.
+    pub fn flush(&mut self) -> Result<()> {
+        Ok(self.output.flush()?)
+    }
+
+    /// Ends the stream and gives the output back.
+    ///
+    /// # Errors
+    /// What the output reports.
+    pub fn finish(mut self) -> Result<W> {
+        self.output.flush()?;
+        Ok(self.output)
+    }
+}

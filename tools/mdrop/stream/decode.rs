@@ -1,0 +1,130 @@
+//! From the form in which a message travels back to its octets.
+
+use super::encode::FROM;
+use crate::record::Eol;
+use std::io::{self, Write};
+
+/// How much is decoded before it is handed on; small enough to stay in the processor's cache.
+const BUFFER: usize = 32 << 10;
+
+/// Decodes an encoded form written to it, in pieces of any size, and hands on exactly the message's octets.
+pub struct Decoder<W: Write> {
+    crlf: bool,
+    /// The size that the X-Mdrop line promises.
+    size: u64,
+    /// Octets handed on.
+    handed_on: u64,
+    output: W,
+    buffer: Vec<u8>,
+    at_line_start: bool,
+    /// Whether a `>` at the beginning of the line is held back, which is a quote if `From ` follows.
+    quote: bool,
+    /// How much of `From ` has been seen after it.
+    matched: usize,
+}
+
+impl<W: Write> Decoder<W> {
+    /// A decoder for a message of `size` octets whose line ends travel as `eol`.
+    pub fn new(eol: Eol, size: u64, output: W) -> Self {
+        let buffer = Vec::with_capacity(BUFFER + 4096);
+        Self { crlf: eol == Eol::Crlf, size, handed_on: 0, output, buffer, at_line_start: true, quote: false, matched: 0 }
+    }
+
+    /// Ends the message and gives back the output and whether it got exactly the promised number of octets.
+    ///
+    /// # Errors
+    /// What the output reports.
+    pub fn finish(mut self) -> io::Result<(W, bool)> {
+        self.settle();
+        let line_end: &[u8] = if self.crlf { b"\r\n" } else { b"\n" };
+        let total = self.handed_on + self.buffer.len() as u64;
+        // The encoder ends every message with LF; one that had no line end at its end is told by its size.
+        let added = total.checked_sub(line_end.len() as u64) == Some(self.size) && self.buffer.ends_with(line_end);
+        if added {
+            self.buffer.truncate(self.buffer.len() - line_end.len());
+        }
+        self.output.write_all(&self.buffer)?;
+        Ok((self.output, added || total == self.size))
+    }
+
+    /// Puts out a line's beginning that was held back: it was no quoted `From ` line.
+    fn settle(&mut self) {
+        if std::mem::take(&mut self.quote) {
+            self.buffer.push(b'>');
+        }
+        self.buffer.extend_from_slice(&FROM[..std::mem::take(&mut self.matched)]);
+        self.at_line_start = false;
+    }
+
+    /// Looks at the beginning of a line for a quote; returns what of `part` is left to put out.
+    fn unquote<'a>(&mut self, mut part: &'a [u8]) -> &'a [u8] {
+        while let Some((first, rest)) = part.split_first() {
+            if *first == b'>' && self.matched == 0 {
+                // Of a run of quotes one goes; which one makes no difference.
+                if std::mem::replace(&mut self.quote, true) {
+                    self.buffer.push(b'>');
+                }
+            } else if self.quote && *first == FROM[self.matched] {
+                self.matched += 1;
+                if self.matched == FROM.len() {
+                    self.quote = false;
+                    self.settle_from();
+                    return rest;
+                }
+            } else {
+                self.settle();
+                return part;
+            }
+            part = rest;
+        }
+        part
+    }
+
+    fn settle_from(&mut self) {
+        self.matched = 0;
+        self.buffer.extend_from_slice(FROM);
+        self.at_line_start = false;
+    }
+
+    /// Hands on all but the last two octets, which may be a line end that was added.
+    fn drain(&mut self) -> io::Result<()> {
+        let keep = self.buffer.len().saturating_sub(2);
+        self.output.write_all(&self.buffer[..keep])?;
+        self.handed_on += keep as u64;
+        self.buffer.drain(..keep);
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Decoder<W> {
+    fn write(&mut self, encoded: &[u8]) -> io::Result<usize> {
+        let mut rest = encoded;
+        while !rest.is_empty() {
+            if self.at_line_start {
+                if !self.quote && rest[0] != b'>' {
+                    self.at_line_start = false;
+                } else {
+                    rest = self.unquote(rest);
+                    continue;
+                }
+            }
+            let end = memchr::memchr(b'\n', rest);
+            let length = end.unwrap_or(rest.len());
+            self.buffer.extend_from_slice(&rest[..length]);
+            rest = &rest[length..];
+            if end.is_some() {
+                self.buffer.extend_from_slice(if self.crlf { b"\r\n" } else { b"\n" });
+                self.at_line_start = true;
+                rest = &rest[1..];
+            }
+            if self.buffer.len() >= BUFFER {
+                self.drain()?;
+            }
+        }
+        Ok(encoded.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
