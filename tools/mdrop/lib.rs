@@ -9,7 +9,9 @@
 //! 4. [`net`], which alone opens sockets;
 //! 5. [`frame`], which only a tool's main uses.
 
+pub mod archive;
 pub mod config;
+pub mod durable;
 pub mod error;
 pub mod fingerprint;
 pub mod frame;

@@ -60,6 +60,24 @@ impl Spool {
         })
     }
 
+    /// Reads the octets of a range of it.
+    ///
+    /// # Errors
+    /// What the temporary file reports.
+    pub fn range(&mut self, range: std::ops::Range<u64>) -> Result<Box<dyn Read + '_>> {
+        let length = range.end.saturating_sub(range.start);
+        Ok(match &mut self.file {
+            None => {
+                let from = usize::try_from(range.start).unwrap_or(usize::MAX);
+                Box::new(self.memory.get(from..).unwrap_or_default().take(length))
+            }
+            Some(file) => {
+                file.seek(SeekFrom::Start(range.start)).map_err(|e| Error::io("seek in the temporary file", e))?;
+                Box::new(file.take(length))
+            }
+        })
+    }
+
     /// Makes it empty, keeping the memory it has allocated.
     pub fn clear(&mut self) {
         self.memory.clear();

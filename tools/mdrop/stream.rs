@@ -138,6 +138,11 @@ impl<W: Write> StreamWriter<W> {
         Ok(self.output.write_all(b"\n")?)
     }
 
+    /// The output.
+    pub fn output(&self) -> &W {
+        &self.output
+    }
+
     /// Hands on everything written so far.
     ///
     /// # Errors

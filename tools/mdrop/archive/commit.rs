@@ -1,0 +1,356 @@
+//! The commit: how arrivals become durable, and the one place that decides what is new and what is filed.
+//!
+//! The steps, and what each leaves behind if the program dies after it, are drawn in mdrop-safety(7): the pack is written and synced in tmp/;
+//! under the lock, what others committed is caught up with and packs without a segment are adopted; then what is still new is decided,
+//! the pack gets its number, the segment is synced and gets its number. That last step is the commit; receipts come after.
+
+use crate::archive::index::{Held, OriginState};
+use crate::archive::pending::{Built, Pending};
+use crate::archive::segment::{self, PackName, SegmentHeader, SegmentType};
+use crate::archive::shelf::Series;
+use crate::archive::{Archive, Arrival};
+use crate::durable;
+use crate::error::{Error, Result, Status};
+use crate::identity::Digest;
+use crate::record::{CATCHALL, Filing, Frame, Outcome, Receipt, Record, Refiling, Refusal, Role, V1};
+use crate::stream::Routing;
+use crate::time::Time;
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+
+/// Writes to an archive. Nothing that was added is durable before [`Writer::commit`] has returned.
+pub struct Writer {
+    archive: Archive,
+    pending: Pending,
+    tool: String,
+}
+
+impl Writer {
+    /// A writer for `tool`, which is named in the segments it writes. Packs that no segment names are adopted at once.
+    ///
+    /// # Errors
+    /// What opening reports; [`Status::Io`] if the disk is full.
+    pub fn new(archive: Archive, tool: &str) -> Result<Self> {
+        archive.shelf.require_space(0)?;
+        durable::sweep(&archive.shelf.tmp())?;
+        let tool = format!("{tool} {}", env!("CARGO_PKG_VERSION"));
+        let mut writer = Self { archive, pending: Pending::default(), tool };
+        let lock = writer.lock()?;
+        writer.catch_up()?;
+        drop(lock);
+        Ok(writer)
+    }
+
+    /// The archive.
+    #[must_use]
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    /// How many octets wait for the next commit.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.pending.size()
+    }
+
+    /// Whether nothing waits for the next commit.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Takes a message, with its encoded form, for the next commit.
+    ///
+    /// # Errors
+    /// What the index or the temporary file reports.
+    pub fn add(&mut self, arrival: Arrival, encoded: &mut dyn Read) -> Result<()> {
+        let digest = arrival.meta.digest;
+        let skip = routing(&arrival).is_some_and(|routing| routing.skip.is_some());
+        if skip || self.pending.holds(digest) || self.archive.index.message(digest)?.is_some() {
+            self.pending.add(arrival);
+            return Ok(());
+        }
+        self.pending.add_new(arrival, encoded)
+    }
+
+    /// Makes everything that was added durable. Returns a receipt or a refusal for each, in the order of the stream.
+    ///
+    /// # Errors
+    /// Whatever prevents it; then nothing was committed, and nothing that was added has a receipt.
+    pub fn commit(&mut self) -> Result<Vec<Record>> {
+        if self.pending.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut built = self.build(&HashSet::new())?;
+        let lock = self.lock()?;
+        self.catch_up()?;
+        let overtaken = self.overtaken(built.as_ref())?;
+        if !overtaken.is_empty() {
+            built = self.build(&overtaken)?;
+        }
+        let answers = self.settle(built)?;
+        drop(lock);
+        self.pending.clear();
+        Ok(answers)
+    }
+
+    /// Records that are no arrivals: purges and their intents, moves, refilings.
+    ///
+    /// # Errors
+    /// Whatever prevents it; then nothing was committed.
+    pub fn record(&mut self, records: &[Record]) -> Result<()> {
+        let lock = self.lock()?;
+        self.catch_up()?;
+        let header = self.header(None)?;
+        self.append(&header, records)?;
+        drop(lock);
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<durable::Lock> {
+        durable::lock(&self.archive.shelf.root().join("lock"))
+    }
+
+    /// Under the lock: takes in what others committed, and adopts what a killed one left.
+    fn catch_up(&mut self) -> Result<()> {
+        self.archive.index.catch_up()?;
+        for pack in super::adopt::orphans(&self.archive)? {
+            let name = super::adopt::name(&self.archive.shelf, pack)?;
+            let header = self.header(Some(name))?;
+            let records = super::adopt::read(&self.archive, &header, pack)?;
+            self.append(&header, &records)?;
+        }
+        Ok(())
+    }
+
+    fn build(&mut self, without: &HashSet<Digest>) -> Result<Option<Built>> {
+        self.pending.build(&self.archive.shelf, |digest| Ok(without.contains(&digest)))
+    }
+
+    /// Which of the messages in our pack another writer committed meanwhile.
+    fn overtaken(&self, built: Option<&Built>) -> Result<HashSet<Digest>> {
+        let mut overtaken = HashSet::new();
+        for digest in built.iter().flat_map(|built| built.places.keys()) {
+            if self.archive.index.message(*digest)?.is_some() {
+                overtaken.insert(*digest);
+            }
+        }
+        Ok(overtaken)
+    }
+
+    /// Under the lock: gives the pack its number, decides what is to be recorded, and commits it.
+    fn settle(&mut self, built: Option<Built>) -> Result<Vec<Record>> {
+        let mut name = None;
+        let mut places = HashMap::new();
+        if let Some(Built { file, size, blake3, places: at }) = built {
+            let pack = self.free_pack()?;
+            if !self.archive.shelf.put(&file, Series::Pack, pack)? {
+                return Err(Error::new(Status::Software, "appeared while the lock was held").about(Series::Pack.name(pack)));
+            }
+            places = at.into_iter().map(|(digest, (frame, position))| (digest, (pack, frame, position))).collect();
+            name = Some(PackName { pack, size, blake3 });
+        }
+        let header = self.header(name)?;
+        let decided = Decision::new(&self.archive, &header, places).decide(self.pending.arrivals())?;
+        if !decided.records.is_empty() {
+            self.append(&header, &decided.records)?;
+        }
+        Ok(decided.answers)
+    }
+
+    /// The next pack's number: the next segment's, unless a pack stands there already.
+    fn free_pack(&self) -> Result<u64> {
+        let last = self.archive.shelf.last(Series::Pack)?.unwrap_or(0);
+        Ok((last + 1).max(self.next_segment()?))
+    }
+
+    fn next_segment(&self) -> Result<u64> {
+        Ok(self.archive.head()?.map_or(0, |head| head.segment) + 1)
+    }
+
+    fn header(&self, pack: Option<PackName>) -> Result<SegmentHeader> {
+        Ok(SegmentHeader {
+            kind: SegmentType::Segment,
+            v: V1,
+            archive: self.archive.id.clone(),
+            segment: self.next_segment()?,
+            previous: self.archive.head()?.map(|head| head.blake3),
+            pack,
+            time: Time::now(),
+            tool: self.tool.clone(),
+        })
+    }
+
+    /// Writes a segment and lets its number appear: the commit. Then the index is told; if that fails, it will catch up.
+    fn append(&mut self, header: &SegmentHeader, records: &[Record]) -> Result<()> {
+        let (file, blake3) = segment::write(&self.archive.shelf, header, records)?;
+        if !self.archive.shelf.put(&file, Series::Segment, header.segment)? {
+            return Err(Error::new(Status::Software, "appeared while the lock was held").about(Series::Segment.name(header.segment)));
+        }
+        self.archive.index.apply(header.segment, blake3, header.pack.map(|pack| pack.pack), records)
+    }
+}
+
+fn routing(arrival: &Arrival) -> Option<&Routing> {
+    arrival.meta.route.as_ref()
+}
+
+/// What a commit records, and what it answers for each arrival.
+#[derive(Default)]
+struct Decided {
+    records: Vec<Record>,
+    answers: Vec<Record>,
+}
+
+/// Decides, for each arrival in turn, what it adds to the archive.
+struct Decision<'a> {
+    archive: &'a Archive,
+    header: &'a SegmentHeader,
+    /// Where the messages of this commit's pack lie; each is new the first time it is met.
+    fresh: HashMap<Digest, (u64, Frame, u64)>,
+    met: HashMap<Digest, (u64, Frame, u64)>,
+    /// Filings that this commit adds.
+    filed: HashSet<(String, Vec<u8>, Role)>,
+    /// Adopted messages whose provisional filing this commit takes back.
+    rerouted: HashSet<Digest>,
+    decided: Decided,
+}
+
+impl<'a> Decision<'a> {
+    fn new(archive: &'a Archive, header: &'a SegmentHeader, fresh: HashMap<Digest, (u64, Frame, u64)>) -> Self {
+        let (met, filed, rerouted) = (HashMap::new(), HashSet::new(), HashSet::new());
+        Self { archive, header, fresh, met, filed, rerouted, decided: Decided::default() }
+    }
+
+    fn decide<'b>(mut self, arrivals: impl Iterator<Item = &'b Arrival>) -> Result<Decided> {
+        for arrival in arrivals {
+            match routing(arrival).and_then(|routing| routing.skip.clone()) {
+                Some(why) => self.refuse(arrival, why)?,
+                None => self.receive(arrival)?,
+            }
+        }
+        Ok(self.decided)
+    }
+
+    /// A message that policy leaves out: a refusal, recorded once for the settings that said so.
+    fn refuse(&mut self, arrival: &Arrival, why: String) -> Result<()> {
+        let settings = routing(arrival).and_then(|routing| routing.settings);
+        let meta = &arrival.meta;
+        let refusal = Record::Refusal(Box::new(Refusal {
+            v: V1,
+            origin: meta.origin.clone(),
+            digest: Some(meta.digest),
+            size: Some(meta.size),
+            time: self.header.time,
+            why,
+            permanent: true,
+            settings,
+        }));
+        let known = self.archive.index.origin(&meta.origin)?;
+        if known.is_none_or(|state| state.digest.is_none() && state.refused_by != settings) {
+            self.decided.records.push(refusal.clone());
+        }
+        self.decided.answers.push(refusal);
+        Ok(())
+    }
+
+    fn receive(&mut self, arrival: &Arrival) -> Result<()> {
+        let digest = arrival.meta.digest;
+        let held = self.archive.index.message(digest)?;
+        let (outcome, place) = self.place(digest, held.as_ref())?;
+        let adopted = held.is_some_and(|held| held.adopted) && self.rerouted.insert(digest);
+        let filings = self.new_filings(arrival, adopted)?;
+        let known = self.archive.index.origin(&arrival.meta.origin)?;
+        let same = known.filter(|state| state.digest == Some(digest) && !state.purged && !state.adopted);
+        let receipt = self.receipt(arrival, outcome, place, filings, same.as_ref());
+        if same.is_none() || !receipt.filings.is_empty() || adopted {
+            self.decided.records.push(Record::Receipt(Box::new(receipt.clone())));
+        }
+        if adopted {
+            self.take_back(arrival)?;
+        }
+        self.decided.answers.push(Record::Receipt(Box::new(receipt)));
+        Ok(())
+    }
+
+    /// Where the message lies, and whether this commit put it there.
+    fn place(&mut self, digest: Digest, held: Option<&Held>) -> Result<(Outcome, (u64, Frame, u64))> {
+        if let Some(place) = self.fresh.remove(&digest) {
+            self.met.insert(digest, place);
+            return Ok((Outcome::New, place));
+        }
+        let place = self.met.get(&digest).copied().or(held.map(|held| (held.pack, held.frame, held.position)));
+        place.map(|place| (Outcome::Duplicate, place)).ok_or_else(|| {
+            Error::new(Status::Software, "was neither stored before nor by this commit").about(digest.to_string())
+        })
+    }
+
+    /// The filings this arrival adds: each (user, fingerprint, role) is filed once. Mail that was not routed is everybody's unknown.
+    fn new_filings(&mut self, arrival: &Arrival, adopted: bool) -> Result<Vec<Filing>> {
+        let folder = arrival.meta.origin.folder().lossy().into_owned();
+        let unrouted = || vec![Filing { user: CATCHALL.into(), folder, role: Role::Recipient, evidence: None }];
+        let wanted = routing(arrival).map_or_else(unrouted, |routing| routing.filings.clone());
+        let mut added = Vec::new();
+        for filing in wanted {
+            let key = (filing.user.clone(), arrival.fingerprint.to_string().into_bytes(), filing.role);
+            // The provisional filing of an adopted message is taken back, so it does not count.
+            let provisional = adopted && filing.user == CATCHALL;
+            let filed = !provisional && self.archive.index.is_filed(&filing.user, &arrival.fingerprint, filing.role)?;
+            if !filed && self.filed.insert(key) {
+                added.push(filing);
+            }
+        }
+        Ok(added)
+    }
+
+    /// Takes back the provisional filing of an adopted message that has now been routed to somebody.
+    fn take_back(&mut self, arrival: &Arrival) -> Result<()> {
+        let filed_again = routing(arrival).is_none_or(|routing| routing.filings.iter().any(|filing| filing.user == CATCHALL));
+        let removed = self.archive.index.filings(CATCHALL, &arrival.fingerprint)?;
+        if filed_again || removed.is_empty() {
+            return Ok(());
+        }
+        let (digest, fingerprint, time) = (arrival.meta.digest, arrival.fingerprint, self.header.time);
+        let refiling = Refiling { v: V1, digest, fingerprint, time, added: Vec::new(), removed };
+        self.decided.records.push(Record::Refiling(Box::new(refiling)));
+        Ok(())
+    }
+
+    fn receipt(
+        &self,
+        arrival: &Arrival,
+        outcome: Outcome,
+        (pack, frame, position): (u64, Frame, u64),
+        filings: Vec<Filing>,
+        same: Option<&OriginState>,
+    ) -> Receipt {
+        let Arrival { meta, fingerprint, quoted } = arrival;
+        let quoted = quoted.clone();
+        let unchanged = same.filter(|_| filings.is_empty());
+        let routing = routing(arrival);
+        Receipt {
+            v: V1,
+            origin: meta.origin.clone(),
+            digest: meta.digest,
+            fingerprint: *fingerprint,
+            size: meta.size,
+            server_size: meta.server_size,
+            received: meta.received,
+            archived: same.map_or(self.header.time, |state| state.archived),
+            message_id: quoted.message_id,
+            date: quoted.date,
+            from: quoted.from,
+            subject: quoted.subject,
+            archive: self.header.archive.clone(),
+            segment: unchanged.map_or(self.header.segment, |state| state.segment),
+            pack,
+            frame,
+            position,
+            flags: meta.flags.clone(),
+            sender: routing.and_then(|routing| routing.sender.clone()),
+            recipients: routing.map(|routing| routing.recipients.clone()).unwrap_or_default(),
+            filings,
+            outcome,
+        }
+    }
+}

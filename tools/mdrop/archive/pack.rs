@@ -1,0 +1,234 @@
+//! A pack: a stream of mdrop-stream(5), cut into zstd frames that hold whole messages (mdrop-archive(5)).
+//!
+//! A frame of about 1 MiB costs one small decompression to read one message back, and compresses many small mails together.
+//! Copies of one mail lie side by side in one frame, whatever its size, so that the second copy costs almost nothing.
+
+use crate::archive::shelf::{Series, Shelf};
+use crate::durable::Unfinished;
+use crate::error::{Error, Result, Status};
+use crate::identity::Digest;
+use crate::record::Frame;
+use crate::stream::{Decoder, Meta, ReadError, StreamReader, StreamWriter};
+use std::io::{self, BufReader, Read, Write};
+
+/// A frame is closed when it holds this much, uncompressed.
+pub const FRAME: u64 = 1 << 20;
+/// The largest window that plain zstd -d reads: 2^27.
+const LARGEST_WINDOW: u32 = 27;
+/// Above this a frame gets a window of its own size and long-distance matching.
+const USUAL_WINDOW: u32 = 21;
+
+/// Writes a pack to tmp/, frame by frame.
+pub struct PackWriter {
+    output: Hashing,
+    level: i32,
+}
+
+/// The unfinished file, with the BLAKE3 and the size of what was written.
+struct Hashing {
+    file: Unfinished,
+    hasher: blake3::Hasher,
+    size: u64,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.file.write_all(octets)?;
+        self.hasher.update(octets);
+        self.size += octets.len() as u64;
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Messages on their way into one frame.
+pub struct FrameWriter<'a> {
+    stream: StreamWriter<Counting<zstd::Encoder<'static, &'a mut Hashing>>>,
+    offset: u64,
+}
+
+/// Counts what passes, to know where in the decompressed frame a message begins.
+struct Counting<W> {
+    inner: W,
+    count: u64,
+}
+
+impl<W: Write> Write for Counting<W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(octets)?;
+        self.count += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl PackWriter {
+    /// A pack in tmp/.
+    ///
+    /// # Errors
+    /// [`Status::CantCreate`].
+    pub fn create(shelf: &Shelf, level: i32) -> Result<Self> {
+        let output = Hashing { file: shelf.create()?, hasher: blake3::Hasher::new(), size: 0 };
+        Ok(Self { output, level })
+    }
+
+    /// Opens a frame that will hold `size` octets, about.
+    ///
+    /// # Errors
+    /// What zstd reports.
+    pub fn frame(&mut self, size: u64) -> Result<FrameWriter<'_>> {
+        let offset = self.output.size;
+        let error = |e| Error::io("compress", e);
+        let mut encoder = zstd::Encoder::new(&mut self.output, self.level).map_err(error)?;
+        encoder.include_checksum(true).map_err(error)?;
+        let window = (64 - size.leading_zeros()).min(LARGEST_WINDOW);
+        if window > USUAL_WINDOW {
+            encoder.window_log(window).and_then(|()| encoder.long_distance_matching(true)).map_err(error)?;
+        }
+        Ok(FrameWriter { stream: StreamWriter::new(Counting { inner: encoder, count: 0 }), offset })
+    }
+
+    /// Syncs the pack; returns the file, which has no number yet, its size and its BLAKE3.
+    ///
+    /// # Errors
+    /// What syncing reports.
+    pub fn finish(self) -> Result<(Unfinished, u64, Digest)> {
+        self.output.file.sync()?;
+        Ok((self.output.file, self.output.size, Digest(*self.output.hasher.finalize().as_bytes())))
+    }
+}
+
+impl FrameWriter<'_> {
+    /// Adds a message in its encoded form; returns where in the decompressed frame it begins.
+    ///
+    /// # Errors
+    /// What writing reports.
+    pub fn add(&mut self, meta: &Meta, encoded: &mut dyn Read) -> Result<u64> {
+        let position = self.stream.output().count;
+        self.stream.write_encoded(meta, encoded)?;
+        Ok(position)
+    }
+
+    /// Closes the frame; returns its place in the pack.
+    ///
+    /// # Errors
+    /// What writing reports.
+    pub fn finish(self) -> Result<Frame> {
+        let encoder = self.stream.finish()?.inner;
+        let output = encoder.finish().map_err(|e| Error::io("compress", e))?;
+        Ok(Frame { offset: self.offset, length: output.size - self.offset })
+    }
+}
+
+/// What was found at a place in a pack.
+pub type Found<T> = std::result::Result<T, ReadError>;
+
+/// The decompressed octets of one frame, as a stream of messages. Its window is bounded, so a damaged or hostile frame
+/// can't ask for more than 2^27 octets of memory.
+///
+/// # Errors
+/// [`Status::Data`] if the place is not in the pack; what reading reports.
+pub fn open_frame(shelf: &Shelf, pack: u64, frame: Frame) -> Result<impl Read + use<>> {
+    let compressed = shelf.read(Series::Pack, pack, frame.offset, frame.length)?;
+    let error = |e| Error::io("decompress", e).with_status(Status::Data).about(Series::Pack.name(pack));
+    let mut decoder = zstd::Decoder::new(io::Cursor::new(compressed)).map_err(error)?;
+    decoder.window_log_max(LARGEST_WINDOW).map_err(error)?;
+    Ok(decoder)
+}
+
+/// Reads one message back: its encoded form goes to `encoded`, its octets to `octets`.
+///
+/// # Errors
+/// [`Status::Data`], naming the pack, if it is not there, or not with the digest `wanted`.
+pub fn read_message(
+    shelf: &Shelf,
+    place: (u64, Frame, u64),
+    wanted: Digest,
+    encoded: &mut dyn Write,
+    octets: &mut dyn Write,
+) -> Result<Meta> {
+    let (pack, frame, position) = place;
+    let about = |e: Error| e.about(Series::Pack.name(pack));
+    let mut decompressed = open_frame(shelf, pack, frame)?;
+    let skipped = io::copy(&mut Read::take(&mut decompressed, position), &mut io::sink());
+    if skipped.map_err(|e| about(Error::io("decompress", e).with_status(Status::Data)))? != position {
+        return Err(about(Error::new(Status::Data, format!("the frame at octet {} ends before {position}", frame.offset))));
+    }
+    let right = |meta: &Meta| {
+        let right = meta.digest == wanted;
+        right.then_some(()).ok_or_else(|| Error::new(Status::Data, format!("{wanted} was wanted where {} stands", meta.digest)))
+    };
+    let read = StreamReader::new(decompressed).read_as(right, encoded, octets);
+    let meta = read.map_err(|e| match e {
+        ReadError::Sink(error) => error,
+        ReadError::Message(error) | ReadError::Input(error) => about(error.with_status(Status::Data)),
+    })?;
+    meta.ok_or_else(|| about(Error::new(Status::Data, format!("no message at {position} of the frame at octet {}", frame.offset))))
+}
+
+/// Decodes an encoded form into its octets.
+///
+/// # Errors
+/// What `encoded` and `octets` report.
+pub fn decode(meta: &Meta, encoded: &mut dyn Read, octets: &mut dyn Write) -> Result<()> {
+    let mut decoder = Decoder::new(meta.eol, meta.size, octets);
+    io::copy(encoded, &mut decoder)?;
+    decoder.finish()?;
+    Ok(())
+}
+
+/// The frames of a whole pack, in order, found by zstd itself: for a pack whose segment is lost.
+pub struct Frames {
+    input: BufReader<std::fs::File>,
+    offset: u64,
+    pack: u64,
+}
+
+impl Frames {
+    /// The frames of pack `number`.
+    ///
+    /// # Errors
+    /// What opening reports.
+    pub fn open(shelf: &Shelf, number: u64) -> Result<Self> {
+        Ok(Self { input: BufReader::new(shelf.open(Series::Pack, number)?), offset: 0, pack: number })
+    }
+}
+
+impl Iterator for Frames {
+    type Item = Result<Frame>;
+
+    /// The next frame, whose octets have been decompressed once and found whole.
+    fn next(&mut self) -> Option<Result<Frame>> {
+        match self.measure() {
+            Ok(None) => None,
+            Ok(Some(length)) => {
+                let frame = Frame { offset: self.offset, length };
+                self.offset += length;
+                Some(Ok(frame))
+            }
+            Err(e) => Some(Err(Error::io("decompress", e).with_status(Status::Data).about(Series::Pack.name(self.pack)))),
+        }
+    }
+}
+
+impl Frames {
+    /// How many octets the frame at the current place takes; none at the end of the pack.
+    fn measure(&mut self) -> io::Result<Option<u64>> {
+        use std::io::{BufRead, Seek, SeekFrom};
+        self.input.seek(SeekFrom::Start(self.offset))?;
+        if self.input.fill_buf()?.is_empty() {
+            return Ok(None);
+        }
+        let mut decoder = zstd::Decoder::with_buffer(&mut self.input)?.single_frame();
+        decoder.window_log_max(LARGEST_WINDOW)?;
+        io::copy(&mut decoder, &mut io::sink())?;
+        decoder.finish();
+        Ok(Some(self.input.stream_position()? - self.offset))
+    }
+}

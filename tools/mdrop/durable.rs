@@ -1,0 +1,204 @@
+//! Making things durable: the only module that creates, links, syncs and removes files of an archive.
+//!
+//! Durable means that the file *and* its directory entry are fsynced, new ancestors included. Files appear by link(2), which
+//! never replaces one that is there; rename would. After a failed fsync the kernel may have dropped what it could not
+//! write, so the file is not tried again but given up (fsync(2), “EIO”).
+
+use crate::error::{Error, Result, Status};
+use crate::interrupt;
+use rustix::fs::{Advice, FlockOperation, Mode, OFlags, RenameFlags};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a file of tmp/ is left alone, so that its writer has surely locked it.
+const GRACE: Duration = Duration::from_mins(1);
+
+fn about(path: &Path, doing: &str, error: impl Into<io::Error>) -> Error {
+    Error::io(doing, error.into()).about(path.display().to_string())
+}
+
+/// Makes a folder and those above it, private, and makes their entries durable. One that is there stays as it is.
+///
+/// # Errors
+/// [`Status::CantCreate`], naming the folder.
+pub fn make_folder(path: &Path) -> Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().unwrap_or(Path::new(""));
+    make_folder(parent)?;
+    match rustix::fs::mkdir(path, Mode::RWXU) {
+        Ok(()) => sync_folder(parent),
+        Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(e) => Err(about(path, "create the folder", e).with_status(Status::CantCreate)),
+    }
+}
+
+/// Makes the entries of a folder durable.
+///
+/// # Errors
+/// [`Status::Io`], naming the folder.
+pub fn sync_folder(path: &Path) -> Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let synced = File::open(path).and_then(|folder| folder.sync_all());
+    synced.map_err(|e| about(path, "sync the folder", e).with_status(Status::Io))
+}
+
+/// A file in tmp/ that has no number yet. It is removed when dropped, and locked, so that nobody else removes it.
+#[derive(Debug)]
+pub struct Unfinished {
+    path: PathBuf,
+    file: File,
+}
+
+impl Unfinished {
+    /// Creates one in `folder`, private.
+    ///
+    /// # Errors
+    /// [`Status::CantCreate`], naming the file.
+    pub fn create(folder: &Path) -> Result<Self> {
+        make_folder(folder)?;
+        let path = folder.join(uuid::Uuid::new_v4().simple().to_string());
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+        let error = |e| about(&path, "create", e).with_status(Status::CantCreate);
+        let fd = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(error)?;
+        let file = File::from(fd);
+        rustix::fs::flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive).map_err(|e| about(&path, "lock", e))?;
+        Ok(Self { path, file })
+    }
+
+    /// Makes its octets durable and drops them from the page cache, which a large run would fill.
+    ///
+    /// # Errors
+    /// [`Status::Io`]; then nothing of the file is to be trusted.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(|e| about(&self.path, "sync", e).with_status(Status::Io))?;
+        let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
+        Ok(())
+    }
+
+    /// Lets the synced file appear as `target` and makes its entry durable. False, and nothing done, if `target` is there.
+    ///
+    /// # Errors
+    /// [`Status::CantCreate`] or [`Status::Io`], naming the file.
+    pub fn appear(&self, target: &Path) -> Result<bool> {
+        let folder = target.parent().unwrap_or(Path::new(""));
+        make_folder(folder)?;
+        match link_or_rename(&self.path, target) {
+            Ok(()) => sync_folder(folder).map(|()| true),
+            Err(rustix::io::Errno::EXIST) => Ok(false),
+            Err(e) => Err(about(target, "create", e).with_status(Status::CantCreate)),
+        }
+    }
+
+    /// The file, to read back what was written.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+/// Some file systems know no hard links; there a rename that does not replace serves (rename(2), `RENAME_NOREPLACE`).
+fn link_or_rename(from: &Path, to: &Path) -> rustix::io::Result<()> {
+    match rustix::fs::link(from, to) {
+        Err(rustix::io::Errno::PERM | rustix::io::Errno::OPNOTSUPP) => {
+            rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, RenameFlags::NOREPLACE)
+        }
+        other => other,
+    }
+}
+
+impl Write for Unfinished {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.file.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Removes from tmp/ what no live process holds: what a killed run left.
+///
+/// # Errors
+/// [`Status::Io`] if the folder can't be listed; a file that can't be removed does no harm and is left.
+pub fn sweep(folder: &Path) -> Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(about(folder, "list", e)),
+    };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let Ok(file) = File::open(&path) else { continue };
+        let age = file.metadata().and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
+        let free = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if free && age.is_some_and(|age| age > GRACE) {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+    Ok(())
+}
+
+/// A file that appears whole under its final name, for what an archive hands out: a Maildir's messages, .eml files.
+///
+/// # Errors
+/// What creating, writing or linking reports, naming the file. True if it is new, false if the name was taken.
+pub fn write_whole(tmp: &Path, target: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<bool> {
+    let mut file = Unfinished::create(tmp)?;
+    write(&mut file)?;
+    file.sync()?;
+    file.appear(target)
+}
+
+/// A lock file, held until dropped, or until the process ends however it ends (flock(2)).
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "closing the file gives the lock back")] File);
+
+/// Waits for the lock, for as long as no signal asks for an end.
+///
+/// # Errors
+/// [`Status::CantCreate`] if the file can't be made, [`Status::TryAgain`] if a signal came.
+pub fn lock(path: &Path) -> Result<Lock> {
+    loop {
+        if let Some(lock) = try_lock(path)? {
+            return Ok(lock);
+        }
+        if interrupt::requested() {
+            return Err(interrupt::error());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The lock if nobody holds it.
+///
+/// # Errors
+/// [`Status::CantCreate`] if the file can't be made.
+pub fn try_lock(path: &Path) -> Result<Option<Lock>> {
+    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
+    let error = |e| about(path, "create", e).with_status(Status::CantCreate);
+    let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(error)?);
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(Lock(file))),
+        Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(None),
+        Err(e) => Err(about(path, "lock", e)),
+    }
+}
+
+/// How many octets the file system that holds `path` still takes from us.
+///
+/// # Errors
+/// What the system reports, naming the path.
+pub fn free_space(path: &Path) -> Result<u64> {
+    let stat = rustix::fs::statvfs(path).map_err(|e| about(path, "ask for the free space", e))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
