@@ -1,0 +1,60 @@
+//! What the archive says of an account: what is known of it, for mdrop-fetch, and what may be purged, for mdrop-purge.
+
+use mdrop::archive::Archive;
+use mdrop::archive::segment::Segment;
+use mdrop::error::{Result, Status};
+use mdrop::frame;
+use mdrop::identity::{Account, Origin};
+use mdrop::profile::Profile;
+use mdrop::record::{Receipt, Record};
+use mdrop::time::Time;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+/// Prints `known` records, or the receipts that may be purged. An archive that is not there yet knows nothing.
+pub fn print(profile: &Profile, root: &Path, known: bool) -> Result<()> {
+    let archive = match Archive::open(root, profile.store.index.as_deref()) {
+        Ok(archive) => archive,
+        Err(e) if e.status() == Status::NoInput && known && !root.join("packs").exists() => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    let mut output = frame::stdout()?;
+    let account = profile.account();
+    if known {
+        let users = mdrop::config::load_users(&profile.route)?;
+        let settings = mdrop::users::settings_digest(&profile.route, users.as_ref());
+        let mut print = |known| Ok(output.write_all(&Record::Known(Box::new(known)).to_line()?)?);
+        archive.index.each_known(&account, Some(settings), &mut print)?;
+    } else {
+        let age = i64::try_from(profile.purge.after.as_secs()).unwrap_or(i64::MAX);
+        let before = Time::from_unix(Time::now().unix() - age);
+        for receipt in purgeable(&archive, &account, before)? {
+            output.write_all(&Record::Receipt(Box::new(receipt)).to_line()?)?;
+        }
+    }
+    Ok(output.flush()?)
+}
+
+/// The newest receipt of each origin that was archived before `before` and not purged, read from the catalog itself.
+fn purgeable(archive: &Archive, account: &Account, before: Time) -> Result<Vec<Receipt>> {
+    let mut receipts: HashMap<Origin, Receipt> = HashMap::new();
+    for number in archive.index.purgeable_segments(account, before)? {
+        for record in Segment::open(&archive.shelf, number)? {
+            let Record::Receipt(receipt) = record? else { continue };
+            if receipt.origin.account != *account || receipt.archived > before {
+                continue;
+            }
+            let current = archive.index.origin(&receipt.origin)?;
+            let right = |state: &mdrop::archive::index::OriginState| {
+                state.segment == number && state.digest == Some(receipt.digest) && !state.purged && !state.adopted
+            };
+            if current.as_ref().is_some_and(right) {
+                receipts.insert(receipt.origin.clone(), *receipt);
+            }
+        }
+    }
+    let mut receipts: Vec<Receipt> = receipts.into_values().collect();
+    receipts.sort_by(|a, b| a.origin.cmp(&b.origin));
+    Ok(receipts)
+}
