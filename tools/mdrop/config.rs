@@ -3,7 +3,8 @@
 //! A profile names secrets and commands that are run, so one that others may read or write is not used.
 
 use crate::error::{Error, Result, Status};
-use crate::profile::Profile;
+use crate::profile::{Profile, RouteSettings};
+use crate::users::Users;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,18 @@ pub fn load(wanted: &str) -> Result<Profile> {
     let more = [&mut profile.route.users, &mut profile.store.archive, &mut profile.store.index];
     paths.into_iter().chain(more).flatten().for_each(|path| *path = folder.join(&*path));
     Ok(profile)
+}
+
+/// Reads the users file that the settings name; none if they name none.
+///
+/// # Errors
+/// [`Status::NoInput`] if there is no such file, [`Status::Config`] if its text is wrong.
+pub fn load_users(settings: &RouteSettings) -> Result<Option<Users>> {
+    let Some(path) = &settings.users else { return Ok(None) };
+    let about = |error: Error| error.about(path.display().to_string());
+    let text = std::fs::read(path).map_err(|e| about(Error::io("read", e)))?;
+    let text = String::from_utf8(text).map_err(|_| about(Error::new(Status::Config, "not UTF-8")))?;
+    Users::parse(&text).map(Some).map_err(about)
 }
 
 /// Reads a text file that only its owner may read: a profile, a password file.

@@ -192,8 +192,20 @@ mod tests {
     fn the_worst_status_wins_in_the_documented_order() {
         let order = [70, 74, 73, 71, 65, 76, 78, 77, 64, 66, 68, 69, 75, 0];
         let all = [
-            Status::Ok, Status::Usage, Status::Data, Status::NoInput, Status::NoHost, Status::Unavailable, Status::Software,
-            Status::System, Status::CantCreate, Status::Io, Status::TryAgain, Status::Protocol, Status::NoPermission, Status::Config,
+            Status::Ok,
+            Status::Usage,
+            Status::Data,
+            Status::NoInput,
+            Status::NoHost,
+            Status::Unavailable,
+            Status::Software,
+            Status::System,
+            Status::CantCreate,
+            Status::Io,
+            Status::TryAgain,
+            Status::Protocol,
+            Status::NoPermission,
+            Status::Config,
         ];
         for a in all {
             for b in all {

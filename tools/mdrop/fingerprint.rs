@@ -7,8 +7,22 @@ use crate::identity::{Digest, Fingerprint};
 
 /// The fields that are left out, with all their folded lines. Exactly these: everything else counts.
 pub const TRACE_FIELDS: [&str; 16] = [
-    "received", "return-path", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-envelope-from", "delivery-date",
-    "x-delivered-to", "x-apparently-to", "x-rcpt-to", "x-uidl", "status", "x-status", "content-length", "lines",
+    "received",
+    "return-path",
+    "delivered-to",
+    "x-original-to",
+    "envelope-to",
+    "x-envelope-to",
+    "x-envelope-from",
+    "delivery-date",
+    "x-delivered-to",
+    "x-apparently-to",
+    "x-rcpt-to",
+    "x-uidl",
+    "status",
+    "x-status",
+    "content-length",
+    "lines",
 ];
 
 /// Longer than the longest name above with blanks before its colon; a longer beginning of a line is no trace field.
@@ -114,7 +128,8 @@ mod tests {
     }
 
     const MAIL: &[u8] = b"Return-Path: <a@b>\r\nReceived: from x\r\n\tby y;\r\n Mon\r\nDate: Mon\r\nRECEIVED : z\r\nMessage-ID: <1>\r\nX-Long-Name-That-Is-No-Trace-Field-At-All-But-Goes-On-And-On-And-On: 1\r\n\r\nReceived: body\r\n";
-    const KEPT: &[u8] = b"Date: Mon\r\nMessage-ID: <1>\r\nX-Long-Name-That-Is-No-Trace-Field-At-All-But-Goes-On-And-On-And-On: 1\r\n\r\nReceived: body\r\n";
+    const KEPT: &[u8] =
+        b"Date: Mon\r\nMessage-ID: <1>\r\nX-Long-Name-That-Is-No-Trace-Field-At-All-But-Goes-On-And-On-And-On: 1\r\n\r\nReceived: body\r\n";
 
     #[test]
     fn the_fingerprint_is_blake3_without_exactly_the_trace_fields() {
@@ -125,7 +140,8 @@ mod tests {
 
     #[test]
     fn without_a_date_or_a_message_id_the_fingerprint_is_the_digest() {
-        for mail in [&b"Date: x\r\n\r\n"[..], b"Message-ID: x\r\n", b"", b"\r\nDate: 1\r\nMessage-ID: 2\r\n", b" Date: 1\nMessage-ID: 2\n"] {
+        for mail in [&b"Date: x\r\n\r\n"[..], b"Message-ID: x\r\n", b"", b"\r\nDate: 1\r\nMessage-ID: 2\r\n", b" Date: 1\nMessage-ID: 2\n"]
+        {
             assert_eq!(of(mail, 4), Fingerprint::Digest(Digest::of(mail)));
         }
         assert!(matches!(of(b"Date:\nMessage-ID:", 4), Fingerprint::F1(_)));

@@ -195,9 +195,8 @@ pub fn run<A: clap::Parser + AsRef<Common>>(tool: &'static str, body: impl FnOnc
         Err(usage) => return usage_exit(&usage),
     };
     let mut run = Run::new(tool);
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        run.begin(arguments.as_ref()).and_then(|()| body(&arguments, &mut run))
-    }));
+    let caught =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.begin(arguments.as_ref()).and_then(|()| body(&arguments, &mut run))));
     match caught {
         Ok(Ok(())) => {}
         Ok(Err(error)) => run.fail(&error),

@@ -3,12 +3,13 @@
 //! The layers, innermost first; each may use those above it in this list, never those below:
 //!
 //! 1. formats and identities, which know nothing of sockets or files: [`octets`], [`time`], [`identity`], [`uids`],
-//!    [`error`], [`header`], [`fingerprint`], [`record`], [`stream`], [`profile`], [`users`];
+//!    [`error`], [`header`], [`address`], [`fingerprint`], [`record`], [`stream`], [`profile`], [`users`];
 //! 2. [`durable`], which alone calls fsync, link and rename; [`spool`], [`config`], [`interrupt`];
 //! 3. [`archive`], the folder of mdrop-archive(5); [`disk`], mail that already lies on disk;
 //! 4. [`net`], which alone opens sockets;
 //! 5. [`frame`], which only a tool's main uses.
 
+pub mod address;
 pub mod archive;
 pub mod config;
 pub mod durable;

@@ -239,7 +239,8 @@ fn every() -> Vec<String> {
 /// A number and a unit: `60s`, `5m`, `12h`, `30d`, `2w`.
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    parse_duration(&text).ok_or_else(|| D::Error::custom(format!("“{text}” is not a time span such as \"60s\", \"5m\", \"12h\" or \"30d\"")))
+    parse_duration(&text)
+        .ok_or_else(|| D::Error::custom(format!("“{text}” is not a time span such as \"60s\", \"5m\", \"12h\" or \"30d\"")))
 }
 
 /// Reads a time span such as `30d`.

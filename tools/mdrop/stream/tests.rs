@@ -50,10 +50,46 @@ fn read_all(input: impl Read) -> Vec<std::result::Result<(Meta, Vec<u8>, Vec<u8>
 /// The cases that the format's page names, and their neighbours.
 fn hard_cases() -> Vec<Vec<u8>> {
     let mut cases: Vec<Vec<u8>> = [
-        "", "\n", "\r\n", "\r", "a", "a\r", "a\n", "a\r\n", "\r\r\n", "a\n\r\n", "a\r\nb", "a\r\nb\r", "a\r\nb\n", "\n\n", "\r\n\r\n", "From ",
-        "From a", "From a\r\n", "\r\nFrom a\r\n", ">From a\r\n", ">>From a", "a\r\n>From\r\n>>>From b\r\n", "From\r\n", "Fro", ">", ">>", ">\r\n>",
-        "> From a\r\n", " leading blank\r\n", "X-Mdrop: {}\r\n\r\n", "A: b\r\n\r\n\r\n\r\n", "a\0b\r\n", "Content-Length: 0\r\n\r\nFrom x\r\n",
-        "a\r\n\r\nFrom b Mon\r\nX-Mdrop: {\"v\":1}\r\n\r\n", "F", "F\r\n", "Fr\nom ", ">F\n", "From \n", "\nFrom \nFrom ",
+        "",
+        "\n",
+        "\r\n",
+        "\r",
+        "a",
+        "a\r",
+        "a\n",
+        "a\r\n",
+        "\r\r\n",
+        "a\n\r\n",
+        "a\r\nb",
+        "a\r\nb\r",
+        "a\r\nb\n",
+        "\n\n",
+        "\r\n\r\n",
+        "From ",
+        "From a",
+        "From a\r\n",
+        "\r\nFrom a\r\n",
+        ">From a\r\n",
+        ">>From a",
+        "a\r\n>From\r\n>>>From b\r\n",
+        "From\r\n",
+        "Fro",
+        ">",
+        ">>",
+        ">\r\n>",
+        "> From a\r\n",
+        " leading blank\r\n",
+        "X-Mdrop: {}\r\n\r\n",
+        "A: b\r\n\r\n\r\n\r\n",
+        "a\0b\r\n",
+        "Content-Length: 0\r\n\r\nFrom x\r\n",
+        "a\r\n\r\nFrom b Mon\r\nX-Mdrop: {\"v\":1}\r\n\r\n",
+        "F",
+        "F\r\n",
+        "Fr\nom ",
+        ">F\n",
+        "From \n",
+        "\nFrom \nFrom ",
     ]
     .iter()
     .map(|text| text.as_bytes().to_vec())
@@ -120,8 +156,15 @@ fn a_hostile_size_is_an_error_and_no_panic() {
 
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
-        Just(b"\r\n".to_vec()), Just(b"\n".to_vec()), Just(b"\r".to_vec()), Just(b"From ".to_vec()), Just(b">".to_vec()), Just(b"\0".to_vec()),
-        Just(b"Fro".to_vec()), Just(b"X-Mdrop: {}".to_vec()), proptest::collection::vec(any::<u8>(), 0..20),
+        Just(b"\r\n".to_vec()),
+        Just(b"\n".to_vec()),
+        Just(b"\r".to_vec()),
+        Just(b"From ".to_vec()),
+        Just(b">".to_vec()),
+        Just(b"\0".to_vec()),
+        Just(b"Fro".to_vec()),
+        Just(b"X-Mdrop: {}".to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..20),
     ];
     proptest::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
 }
