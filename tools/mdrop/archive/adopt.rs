@@ -85,8 +85,11 @@ fn finding(word: &str, text: String) -> Record {
 
 type Place = (u64, Frame, u64);
 
-/// The messages of one frame with their places, and what is damaged in it.
-fn messages(archive: &Archive, pack: u64, frame: Frame) -> Result<(Vec<(Place, Arrival)>, Vec<Error>)> {
+/// The messages of a frame with their places, and what is damaged in it.
+type Readable = (Vec<(Place, Arrival)>, Vec<Error>);
+
+/// Reads one frame.
+fn messages(archive: &Archive, pack: u64, frame: Frame) -> Result<Readable> {
     let mut reader = StreamReader::new(pack::open_frame(&archive.shelf, pack, frame)?);
     let (mut found, mut damage) = (Vec::new(), Vec::new());
     loop {

@@ -9,13 +9,15 @@ use crate::error::{Error, Result, Status};
 use crate::identity::Digest;
 use crate::record::Frame;
 use crate::stream::{Decoder, Meta, ReadError, StreamReader, StreamWriter};
+use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Write};
 
 /// A frame is closed when it holds this much, uncompressed.
 pub const FRAME: u64 = 1 << 20;
 /// The largest window that plain zstd -d reads: 2^27.
 const LARGEST_WINDOW: u32 = 27;
-/// Above this a frame gets a window of its own size and long-distance matching.
+/// Above this a frame gets a window of its own size: twenty copies of a mail of 5 MB then take 1.002 times the room of one, without
+/// it twenty times. Long-distance matching adds nothing to that.
 const USUAL_WINDOW: u32 = 21;
 
 /// Writes a pack to tmp/, frame by frame.
@@ -78,7 +80,7 @@ impl PackWriter {
         Ok(Self { output, level })
     }
 
-    /// Opens a frame that will hold `size` octets, about.
+    /// Opens a frame that will hold about `size` octets.
     ///
     /// # Errors
     /// What zstd reports.
@@ -89,7 +91,7 @@ impl PackWriter {
         encoder.include_checksum(true).map_err(error)?;
         let window = (64 - size.leading_zeros()).min(LARGEST_WINDOW);
         if window > USUAL_WINDOW {
-            encoder.window_log(window).and_then(|()| encoder.long_distance_matching(true)).map_err(error)?;
+            encoder.window_log(window).map_err(error)?;
         }
         Ok(FrameWriter { stream: StreamWriter::new(Counting { inner: encoder, count: 0 }), offset })
     }
@@ -125,9 +127,6 @@ impl FrameWriter<'_> {
         Ok(Frame { offset: self.offset, length: output.size - self.offset })
     }
 }
-
-/// What was found at a place in a pack.
-pub type Found<T> = std::result::Result<T, ReadError>;
 
 /// The decompressed octets of one frame, as a stream of messages. Its window is bounded, so a damaged or hostile frame
 /// can't ask for more than 2^27 octets of memory.
@@ -170,6 +169,24 @@ pub fn read_message(
         ReadError::Message(error) | ReadError::Input(error) => about(error.with_status(Status::Data)),
     })?;
     meta.ok_or_else(|| about(Error::new(Status::Data, format!("no message at {position} of the frame at octet {}", frame.offset))))
+}
+
+/// The messages of a frame that are whole: the digest of each, recomputed, by its position.
+///
+/// # Errors
+/// [`Status::Data`] if the frame can't be read; a damaged message in it is only left out.
+pub fn whole_messages(shelf: &Shelf, pack: u64, frame: Frame) -> Result<HashMap<u64, Digest>> {
+    let mut reader = StreamReader::new(open_frame(shelf, pack, frame)?);
+    let mut whole = HashMap::new();
+    loop {
+        let position = reader.position();
+        match reader.read(&mut io::sink(), &mut io::sink()) {
+            Ok(None) => return Ok(whole),
+            Ok(Some(meta)) => drop(whole.insert(position, meta.digest)),
+            Err(ReadError::Message(_)) => {}
+            Err(e) => return Err(e.into_error().with_status(Status::Data).about(Series::Pack.name(pack))),
+        }
+    }
 }
 
 /// Decodes an encoded form into its octets.

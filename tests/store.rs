@@ -1,0 +1,311 @@
+//! mdrop-store, mdrop-cat and mdrop-check on archives of their own: what is kept, what is filed, and what a crash leaves.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "common/tools.rs"]
+#[allow(dead_code)]
+mod tools;
+
+use mdrop::identity::{Digest, Place};
+use mdrop::record::{Outcome, Record};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use tools::{Ran, message, messages_of, run, shell, shipped, stream};
+
+struct Scene {
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn archive(&self) -> PathBuf {
+        self.folder.path().join("archive")
+    }
+
+    fn store(&self, stream: &[u8]) -> Ran {
+        run("mdrop-store", &["--archive", self.archive().to_str().unwrap()], stream)
+    }
+
+    fn cat(&self, arguments: &[&str], input: &[u8]) -> Ran {
+        run("mdrop-cat", &[&["--archive", self.archive().to_str().unwrap()], arguments].concat(), input)
+    }
+
+    fn check(&self) -> Ran {
+        run("mdrop-check", &["--archive", self.archive().to_str().unwrap()], b"")
+    }
+
+    fn files(&self, series: &str) -> Vec<PathBuf> {
+        let all = walkdir::WalkDir::new(self.archive().join(series)).sort_by_file_name();
+        all.into_iter().flatten().filter(|e| e.file_type().is_file()).map(walkdir::DirEntry::into_path).collect()
+    }
+
+    /// The digests of a user's mail.
+    fn mail_of(&self, user: &str) -> BTreeSet<Digest> {
+        let ran = self.cat(&["--stream", "--user", user], b"");
+        if ran.code == Some(66) { BTreeSet::new() } else { messages_of(&ran.exits(0).stdout).into_iter().map(|m| m.0.digest).collect() }
+    }
+}
+
+fn mail(n: u32) -> Vec<u8> {
+    format!("Date: Mon\r\nMessage-ID: <{n}@example.org>\r\nFrom: x@example.org\r\nSubject: {n}\r\n\r\nmail {n}\r\n").into_bytes()
+}
+
+#[test]
+fn every_shipped_message_comes_back_octet_for_octet_in_every_form() {
+    let scene = Scene::new();
+    let octets = shipped();
+    assert!(octets.len() >= 200);
+    let sent: Vec<_> = octets.iter().zip(1..).map(|(octets, uid)| message(uid, octets, &["alice@example.com"])).collect();
+    let stored = scene.store(&stream(&sent)).exits(0);
+    assert_eq!(stored.receipts().len(), sent.len());
+    let distinct: BTreeSet<&Vec<u8>> = octets.iter().collect();
+
+    let back = messages_of(&scene.cat(&["--stream"], &stored.stdout).exits(0).stdout);
+    assert_eq!(back.iter().map(|m| &m.1).collect::<BTreeSet<_>>(), distinct);
+    assert!(back.iter().all(|(meta, _)| meta.route.is_none()), "a pack says nothing of who got a message");
+
+    let eml = scene.folder.path().join("eml");
+    for _ in 0..2 {
+        scene.cat(&["--eml", eml.to_str().unwrap()], &stored.stdout).exits(0);
+        let files: Vec<Vec<u8>> = std::fs::read_dir(&eml).unwrap().map(|e| std::fs::read(e.unwrap().path()).unwrap()).collect();
+        assert_eq!(files.len(), distinct.len());
+        assert_eq!(files.iter().collect::<BTreeSet<_>>(), distinct);
+    }
+    let maildir = scene.folder.path().join("maildir");
+    for _ in 0..2 {
+        scene.cat(&["--maildir", maildir.to_str().unwrap()], &stored.stdout).exits(0);
+        let files: Vec<Vec<u8>> = std::fs::read_dir(maildir.join("cur")).unwrap().map(|e| std::fs::read(e.unwrap().path()).unwrap()).collect();
+        assert_eq!(files.iter().collect::<BTreeSet<_>>(), distinct);
+    }
+    let mbox = scene.cat(&[], &stored.stdout).exits(0).stdout;
+    assert!(memchr::memmem::find(&mbox, b"\"account\":\"acme\",\"login\":\"a@h\"").is_none(), "an mbox for people has no X-Mdrop lines");
+    scene.check().exits(0);
+}
+
+#[test]
+fn a_second_run_records_nothing() {
+    let scene = Scene::new();
+    let input = stream(&[message(1, &mail(1), &["alice@example.com"]), message(2, &mail(2), &["bob@example.com"])]);
+    let first = scene.store(&input).exits(0).receipts();
+    assert!(first.iter().all(|r| r.outcome == Outcome::New && r.segment == 1));
+    let second = scene.store(&input).exits(0).receipts();
+    assert!(second.iter().all(|r| r.outcome == Outcome::Duplicate && r.segment == 1 && r.filings.is_empty()));
+    assert_eq!(first.iter().map(|r| r.digest).collect::<Vec<_>>(), second.iter().map(|r| r.digest).collect::<Vec<_>>());
+    assert_eq!((scene.files("packs").len(), scene.files("catalog").len()), (1, 1));
+}
+
+#[test]
+fn a_receipt_says_where_plain_zstd_finds_the_message() {
+    let scene = Scene::new();
+    let sent: Vec<_> = (1..50).map(|n| message(n, &mail(n), &["alice@example.com"])).collect();
+    for receipt in scene.store(&stream(&sent)).exits(0).receipts() {
+        let pack = format!("packs/0000/{:08}.mbox.zst", receipt.pack);
+        let (frame, at) = (receipt.frame, receipt.position);
+        let line = format!("tail -c +{} {pack} | head -c {} | zstd -dc | tail -c +{} | head -2", frame.offset + 1, frame.length, at + 1);
+        let found = shell(&scene.archive(), &line);
+        assert!(found.contains(&receipt.digest.to_string()) && found.starts_with("From MAILER-DAEMON "), "{found}");
+    }
+}
+
+#[test]
+fn copies_for_many_users_are_one_mail_for_each_and_share_a_frame() {
+    let scene = Scene::new();
+    let body: String = (0..40_000_u32).map(|n| format!("{:08x}\r\n", n.wrapping_mul(2_654_435_761))).collect();
+    let copy = |user: &str| {
+        format!("Delivered-To: {user}\r\nReceived: for {user}\r\nDate: Mon\r\nMessage-ID: <1@x>\r\n\r\n{body}").into_bytes()
+    };
+    let users: Vec<String> = (0..5).map(|n| format!("user{n}@example.com")).collect();
+    let mut sent: Vec<_> = users.iter().zip(1..).map(|(user, uid)| message(uid, &copy(user), &[user])).collect();
+    // The same mail once more to the first user, by another way.
+    sent.push(message(9, &copy("other-way"), &[&users[0]]));
+    for uid in 20..30 {
+        sent.insert(2, message(uid, &mail(uid), &["bob@example.com"]));
+    }
+    let receipts = scene.store(&stream(&sent)).exits(0).receipts();
+    let copies: Vec<_> = receipts.iter().filter(|r| r.size > 10_000).collect();
+    assert_eq!(copies.iter().map(|r| r.frame).collect::<BTreeSet<_>>().len(), 1, "copies share a frame");
+    let one = zstd::encode_all(stream(&[message(1, &copy("x"), &[])]).as_slice(), 3).unwrap().len() as u64;
+    assert!(copies[0].frame.length * 100 < one * 105, "{} octets for six copies, {one} for one", copies[0].frame.length);
+    assert!(copies.last().unwrap().filings.is_empty(), "a (user, fingerprint, role) is filed once");
+    for user in &users {
+        assert_eq!(scene.mail_of(user), BTreeSet::from([Digest::of(&copy(user))]));
+    }
+    scene.check().exits(0);
+}
+
+#[test]
+fn one_message_at_two_places_is_stored_once() {
+    let scene = Scene::new();
+    let sent = [message(1, &mail(1), &["alice@example.com"]), message(2, &mail(1), &["bob@example.com"])];
+    let receipts = scene.store(&stream(&sent)).exits(0).receipts();
+    assert_eq!(receipts.iter().map(|r| r.outcome).collect::<Vec<_>>(), [Outcome::New, Outcome::Duplicate]);
+    assert_eq!(receipts[0].position, receipts[1].position);
+    assert_eq!(scene.mail_of("bob@example.com").len(), 1);
+    scene.check().exits(0);
+}
+
+#[test]
+fn a_cut_stream_gives_receipts_for_whole_messages_only_and_a_status() {
+    let scene = Scene::new();
+    let input = stream(&[message(1, &mail(1), &["a"]), message(2, &mail(2), &["a"]), message(3, &mail(3), &["a"])]);
+    let ran = scene.store(&input[..input.len() - 5]).exits(65);
+    assert_eq!(ran.receipts().len(), 2);
+    assert!(ran.stderr.contains("acme/INBOX: UID 3: message at octet"), "{}", ran.stderr);
+    let altered = String::from_utf8(input).unwrap().replace("mail 2", "mail X");
+    let ran = scene.store(altered.as_bytes()).exits(65);
+    assert_eq!(ran.receipts().len(), 2);
+    assert_eq!(scene.mail_of("a").len(), 3);
+}
+
+#[test]
+fn a_refusal_is_recorded_once_for_its_settings() {
+    let scene = Scene::new();
+    let mut skipped = message(1, &mail(1), &[]);
+    let route = skipped.0.route.as_mut().unwrap();
+    (route.skip, route.settings) = (Some("nobody's".into()), Some(Digest::of(b"settings")));
+    let input = stream(&[skipped]);
+    let ran = scene.store(&input).exits(0);
+    let Record::Refusal(refusal) = &ran.records()[0] else { panic!("{}", ran.stderr) };
+    assert_eq!((refusal.why.as_str(), refusal.permanent), ("nobody's", true));
+    scene.store(&input).exits(0);
+    assert_eq!((scene.files("packs").len(), scene.files("catalog").len()), (0, 1));
+}
+
+#[test]
+fn a_pack_without_a_segment_is_adopted_and_the_next_fetch_files_it_rightly() {
+    let scene = Scene::new();
+    let input = stream(&[message(1, &mail(1), &["alice@example.com"]), message(2, &mail(2), &["bob@example.com"])]);
+    let first = scene.store(&input).exits(0).receipts();
+    // What a kill between the pack's and the segment's appearing leaves.
+    std::fs::remove_file(&scene.files("catalog")[0]).unwrap();
+    scene.store(b"").exits(0);
+    let catchall = scene.mail_of("@catchall");
+    assert_eq!(catchall.len(), 2, "nothing is lost");
+    assert_eq!(scene.mail_of("alice@example.com").len(), 0);
+    scene.check().exits(0);
+
+    let again = scene.store(&input).exits(0).receipts();
+    assert!(again.iter().all(|r| r.outcome == Outcome::Duplicate), "nothing is stored twice");
+    assert_eq!(scene.mail_of("alice@example.com"), BTreeSet::from([first[0].digest]));
+    assert_eq!(scene.mail_of("bob@example.com"), BTreeSet::from([first[1].digest]));
+    assert!(scene.mail_of("@catchall").is_empty(), "the provisional filing is taken back");
+    assert_eq!(scene.files("packs").len(), 1);
+    scene.check().exits(0);
+    let segments = scene.files("catalog").len();
+    scene.store(&input).exits(0);
+    assert_eq!(scene.files("catalog").len(), segments, "once more, and nothing changes");
+}
+
+#[test]
+fn the_index_can_be_thrown_away_or_damaged_at_any_time() {
+    let scene = Scene::new();
+    let input = stream(&[message(1, &mail(1), &["alice@example.com"])]);
+    scene.store(&input).exits(0);
+    let index = scene.archive().join("cache/index.sqlite");
+    for damage in [&b""[..], b"garbage that is no database at all, and long enough to be read as a header page of one......................"] {
+        std::fs::write(&index, damage).unwrap();
+        assert!(scene.store(&input).exits(0).receipts().iter().all(|r| r.outcome == Outcome::Duplicate));
+    }
+    std::fs::remove_dir_all(scene.archive().join("cache")).unwrap();
+    assert_eq!(scene.mail_of("alice@example.com").len(), 1);
+    assert_eq!(scene.files("packs").len(), 1);
+}
+
+#[test]
+fn check_names_what_is_damaged() {
+    let scene = Scene::new();
+    let sent: Vec<_> = (1..20).map(|n| message(n, &mail(n), &["alice@example.com"])).collect();
+    scene.store(&stream(&sent)).exits(0);
+    scene.store(&stream(&[message(30, &mail(30), &["bob@example.com"])])).exits(0);
+    let (pack, segment) = (scene.files("packs")[0].clone(), scene.files("catalog")[0].clone());
+    for path in [&pack, &segment] {
+        let good = std::fs::read(path).unwrap();
+        for at in [5, good.len() / 2, good.len() - 3] {
+            let mut bad = good.clone();
+            bad[at] ^= 0x40;
+            std::fs::write(path, &bad).unwrap();
+            let ran = scene.check().exits(65);
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let after = path == &segment && ran.stderr.contains("00000002.jsonl.zst: does not name the segment before it");
+            assert!(ran.stderr.contains(name) || after, "octet {at} of {name}: {}", ran.stderr);
+        }
+        std::fs::write(path, &good[..good.len() - 1]).unwrap();
+        scene.check().exits(65);
+        std::fs::write(path, &good).unwrap();
+        scene.check().exits(0);
+    }
+    std::fs::remove_file(&pack).unwrap();
+    assert!(scene.check().exits(65).stderr.contains("is missing; segment 1 names it, and 19 messages were in it"));
+}
+
+#[test]
+fn a_folder_that_is_no_archive_is_left_alone() {
+    let scene = Scene::new();
+    std::fs::create_dir(scene.archive()).unwrap();
+    std::fs::write(scene.archive().join("thesis.tex"), "x").unwrap();
+    let ran = scene.store(&stream(&[message(1, &mail(1), &["a"])])).exits(73);
+    assert!(ran.stderr.contains("holds thesis.tex but no archive.json"), "{}", ran.stderr);
+    assert_eq!(std::fs::read_dir(scene.archive()).unwrap().count(), 1);
+    assert!(run("mdrop-cat", &["--archive", "/nonexistent"], b"").exits(66).stderr.contains("no archive here"));
+}
+
+#[test]
+fn everything_is_private_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = Scene::new();
+    let input = scene.folder.path().join("stream");
+    std::fs::write(&input, stream(&[message(1, &mail(1), &["a"])])).unwrap();
+    let store = tools::path_of("mdrop-store");
+    shell(scene.folder.path(), &format!("umask 000; {} --archive archive < stream", store.display()));
+    for entry in walkdir::WalkDir::new(scene.archive()) {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, if entry.file_type().is_dir() { 0o700 } else { 0o600 }, "{}", entry.path().display());
+    }
+}
+
+#[test]
+fn other_programs_read_all_packs_as_one_mbox_and_the_catalog_as_json() {
+    let scene = Scene::new();
+    let octets = shipped();
+    let sent: Vec<_> = octets.iter().zip(1..).map(|(octets, uid)| message(uid, octets, &["alice@example.com"])).collect();
+    for part in sent.chunks(60) {
+        scene.store(&stream(part)).exits(0);
+    }
+    let distinct = octets.iter().collect::<BTreeSet<_>>().len();
+    let archive = scene.archive();
+    shell(&archive, "find packs -name '*.mbox.zst' | sort | xargs zstd -dc > ../all.mbox");
+    let count = |line: &str| shell(&archive, line).trim().parse::<usize>().unwrap();
+    assert_eq!(count("formail -Y -s sh -c 'cat > /dev/null; echo x' < ../all.mbox | wc -l"), distinct, "formail");
+    let python = "import mailbox; print(len(mailbox.mbox('../all.mbox')))";
+    assert_eq!(count(&format!("python3 -c \"{python}\"")), distinct, "Python's mailbox");
+    assert_eq!(count("mkdir -p ../md/cur ../md/new ../md/tmp; mdeliver -M ../md < ../all.mbox; find ../md -type f | wc -l"), distinct, "mblaze");
+    let subjects = count("find catalog -name '*.jsonl.zst' | sort | xargs zstd -dc | jq -r 'select(.type==\"receipt\") | .digest' | sort -u | wc -l");
+    assert_eq!(subjects, distinct, "jq");
+    assert!(Path::new(&archive.join("README")).exists());
+}
+
+#[test]
+fn the_account_and_uids_that_are_archived_are_known() {
+    let scene = Scene::new();
+    let profile = scene.folder.path().join("acme.toml");
+    let text = format!(
+        "[account]\nprotocol = \"imap\"\nhost = \"h\"\nusername = \"a\"\n[route]\ndomains = [\"example.com\"]\n[store]\narchive = \"{}\"\n[purge]\nafter = \"0d\"\n",
+        scene.archive().display()
+    );
+    std::fs::write(&profile, text).unwrap();
+    shell(scene.folder.path(), "chmod 600 acme.toml");
+    let profile = profile.to_str().unwrap();
+    assert!(run("mdrop-store", &["-p", profile, "--known"], b"").exits(0).stdout.is_empty(), "no archive knows nothing");
+    let sent: Vec<_> = [1, 2, 3, 7].iter().map(|n| message(*n, &mail(*n), &["alice@example.com"])).collect();
+    scene.store(&stream(&sent)).exits(0);
+    let ran = run("mdrop-store", &["-p", profile, "--known"], b"").exits(0);
+    let records = ran.records();
+    let [Record::Known(known)] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!((known.uids.to_string().as_str(), known.samples.len(), known.login.as_str()), ("1:3,7", 4, "a@h"));
+    let purgeable = run("mdrop-store", &["-p", profile, "--purgeable"], b"").exits(0).receipts();
+    let uids: Vec<u32> = purgeable.iter().map(|r| if let Place::Imap { uid, .. } = r.origin.place { uid.0 } else { 0 }).collect();
+    assert_eq!(uids, [1, 2, 3, 7]);
+}

@@ -1,0 +1,148 @@
+//! mdrop-cat: hands messages out again, byte for byte, as an mbox, a Maildir or .eml files.
+//!
+//! Every message is read back from its pack and its digest checked before a single octet of it is handed out.
+
+mod output;
+
+use mdrop::archive::Archive;
+use mdrop::error::{Error, Result, Status};
+use mdrop::frame::{self, Common, Run};
+use mdrop::identity::Digest;
+use mdrop::record::{Frame, Receipt, Record, RecordReader};
+use mdrop::spool::Spool;
+use output::Output;
+use std::collections::HashSet;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Hand out the messages that the records on standard input name, or all of a user's.
+#[derive(clap::Parser)]
+#[command(name = "mdrop-cat", version)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    /// The archive's folder, in place of the profile's.
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
+    /// All of this user's messages, and read no records.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Write a Maildir.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["eml", "stream"])]
+    maildir: Option<PathBuf>,
+    /// Write a file for each message.
+    #[arg(long, value_name = "DIR", conflicts_with = "stream")]
+    eml: Option<PathBuf>,
+    /// Write a stream, whose X-Mdrop lines the other tools read.
+    #[arg(long)]
+    stream: bool,
+}
+
+impl AsRef<Common> for Arguments {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// A message up to this size, in octets, waits in memory until it is known to be whole.
+const IN_MEMORY: usize = 16 << 20;
+
+/// What is to be handed out.
+struct Wanted {
+    digest: Digest,
+    place: (u64, Frame, u64),
+    folder: String,
+    flags: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    frame::run("mdrop-cat", |arguments: &Arguments, run| {
+        let profile = arguments.common.profile.as_ref().map(|_| arguments.common.load_profile(run)).transpose()?;
+        let named = arguments.archive.clone().or_else(|| profile.as_ref().and_then(|profile| profile.store.archive.clone()));
+        let root = named.ok_or_else(|| Error::new(Status::Usage, "no archive given: use -p NAME or --archive DIR"))?;
+        let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
+        let archive = Archive::open(&root, index)?;
+        let mut cat = Cat { archive, output: output(arguments)?, dry_run: arguments.common.dry_run };
+        match &arguments.user {
+            Some(user) => cat.user(user, run)?,
+            None => cat.records(run)?,
+        }
+        cat.output.finish()
+    })
+}
+
+fn output(arguments: &Arguments) -> Result<Output> {
+    match (&arguments.maildir, &arguments.eml) {
+        (Some(folder), _) => Ok(Output::maildir(folder)),
+        (_, Some(folder)) => Ok(Output::eml(folder)),
+        _ if arguments.stream => Output::stream(),
+        _ => Output::mbox(),
+    }
+}
+
+struct Cat {
+    archive: Archive,
+    output: Output,
+    dry_run: bool,
+}
+
+impl Cat {
+    /// All mail of one user, each once.
+    fn user(&mut self, user: &str, run: &mut Run) -> Result<()> {
+        if !self.archive.index.has_user(user)? {
+            return Err(Error::new(Status::NoInput, "nothing was ever filed under this user").about(user));
+        }
+        let mut wanted = Vec::new();
+        self.archive.index.each_of_user(user, |held, folder| {
+            wanted.push(Wanted { digest: held.digest, place: (held.pack, held.frame, held.position), folder, flags: Vec::new() });
+            Ok(())
+        })?;
+        wanted.iter().try_for_each(|wanted| self.hand_out(wanted, run))
+    }
+
+    /// What the receipts on standard input name. Other records are passed over.
+    fn records(&mut self, run: &mut Run) -> Result<()> {
+        let mut met = HashSet::new();
+        for record in RecordReader::new(BufReader::new(frame::stdin()?)) {
+            match record {
+                Ok(Record::Receipt(receipt)) => {
+                    if met.insert(receipt.digest) {
+                        let wanted = self.wanted(&receipt)?;
+                        self.hand_out(&wanted, run)?;
+                    }
+                }
+                Ok(_) => {}
+                Err(e) => run.fail(&e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the receipt's message lies: what the archive itself says, else what the receipt does.
+    fn wanted(&self, receipt: &Receipt) -> Result<Wanted> {
+        let said = (receipt.pack, receipt.frame, receipt.position);
+        let held = self.archive.index.message(receipt.digest)?;
+        let place = held.map_or(said, |held| (held.pack, held.frame, held.position));
+        let folder = receipt.filings.first().map_or_else(|| receipt.origin.folder().lossy().into_owned(), |filing| filing.folder.clone());
+        Ok(Wanted { digest: receipt.digest, place, folder, flags: receipt.flags.clone() })
+    }
+
+    /// One message; a damaged one is a line and a status, and the next one follows.
+    fn hand_out(&mut self, wanted: &Wanted, run: &mut Run) -> Result<()> {
+        if run.stopping() {
+            return Err(mdrop::interrupt::error());
+        }
+        let mut encoded = Spool::new(IN_MEMORY);
+        match self.archive.read(wanted.digest, wanted.place, &mut encoded, &mut std::io::sink()) {
+            Ok(meta) => {
+                run.count("handed-out", meta.size);
+                if self.dry_run { Ok(()) } else { self.output.write(&meta, &wanted.folder, &wanted.flags, &mut encoded) }
+            }
+            Err(e) if matches!(e.status(), Status::Data | Status::NoInput) => {
+                run.fail_message(None, &e.with_status(Status::Data).about(wanted.digest.to_string()))
+            }
+            Err(e) => Err(e),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The forms in which messages are handed out.
+//!
+//! Files are named by the message's digest, so that handing out again adds only what is new; octets in files are exactly the original
+//! ones, CR LF where they were. An mbox is a Unix text file: its line ends are LF, as in mdrop-stream(5), but without X-Mdrop lines.
+
+use mdrop::archive::pack::decode;
+use mdrop::durable;
+use mdrop::error::{Error, Result};
+use mdrop::frame;
+use mdrop::spool::Spool;
+use mdrop::stream::{Meta, StreamWriter};
+use mdrop::time::Time;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Where messages go.
+pub enum Output {
+    /// Standard output, as an mbox.
+    Mbox(BufWriter<File>),
+    /// Standard output, as a stream.
+    Stream(StreamWriter<BufWriter<File>>),
+    /// A Maildir.
+    Maildir(PathBuf),
+    /// A folder of .eml files.
+    Eml(PathBuf),
+}
+
+impl Output {
+    pub fn mbox() -> Result<Self> {
+        Ok(Self::Mbox(frame::stdout()?))
+    }
+
+    pub fn stream() -> Result<Self> {
+        Ok(Self::Stream(StreamWriter::new(frame::stdout()?)))
+    }
+
+    pub fn maildir(folder: &Path) -> Self {
+        Self::Maildir(folder.into())
+    }
+
+    pub fn eml(folder: &Path) -> Self {
+        Self::Eml(folder.into())
+    }
+
+    /// Hands out one message, whose encoded form has been checked.
+    pub fn write(&mut self, meta: &Meta, folder: &str, flags: &[String], encoded: &mut Spool) -> Result<()> {
+        match self {
+            Self::Mbox(output) => {
+                let date = meta.received.unwrap_or(Time::from_unix(0)).to_ctime();
+                writeln!(output, "From MAILER-DAEMON {date}")?;
+                io::copy(&mut encoded.reader()?, output)?;
+                Ok(output.write_all(b"\n")?)
+            }
+            Self::Stream(writer) => writer.write_encoded(meta, &mut encoded.reader()?),
+            Self::Maildir(root) => write_maildir(root, meta, folder, flags, encoded),
+            Self::Eml(root) => {
+                let target = root.join(format!("{}.eml", short(meta)));
+                write_file(&root.join(".tmp"), &target, meta, encoded)
+            }
+        }
+    }
+
+    /// Hands on what is buffered, and removes what was only needed while writing.
+    pub fn finish(self) -> Result<()> {
+        match self {
+            Self::Mbox(mut output) => Ok(output.flush()?),
+            Self::Stream(writer) => writer.finish().map(drop),
+            Self::Maildir(_) => Ok(()),
+            Self::Eml(root) => {
+                let _ = std::fs::remove_dir(root.join(".tmp"));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The digest's first 32 hex digits: enough to tell any messages apart, short enough for any file system.
+fn short(meta: &Meta) -> String {
+    meta.digest.to_string().trim_start_matches("blake3:").chars().take(32).collect()
+}
+
+fn write_file(tmp: &Path, target: &Path, meta: &Meta, encoded: &mut Spool) -> Result<()> {
+    if target.exists() {
+        return Ok(());
+    }
+    durable::write_whole(tmp, target, |file| decode(meta, &mut encoded.reader()?, file)).map(drop)
+}
+
+/// A message in a Maildir (maildir(5)): written in tmp/, linked into cur/. One that is there under other flags is not written again.
+fn write_maildir(root: &Path, meta: &Meta, folder: &str, flags: &[String], encoded: &mut Spool) -> Result<()> {
+    let home = root.join(maildir_folder(folder));
+    for part in ["cur", "new", "tmp"] {
+        durable::make_folder(&home.join(part))?;
+    }
+    if home != root {
+        let mark = home.join("maildirfolder");
+        File::options().create(true).append(true).open(&mark).map_err(|e| Error::io("create", e).about(mark.display().to_string()))?;
+    }
+    let seconds = meta.received.unwrap_or(Time::from_unix(0)).unix();
+    let stem = format!("{seconds}.{}.mdrop,S={}", short(meta), meta.size);
+    if is_there(&home, &stem)? {
+        return Ok(());
+    }
+    write_file(&home.join("tmp"), &home.join("cur").join(format!("{stem}:2,{}", letters(flags))), meta, encoded)
+}
+
+fn is_there(home: &Path, stem: &str) -> Result<bool> {
+    let folder = home.join("cur");
+    let entries = std::fs::read_dir(&folder).map_err(|e| Error::io("list", e).about(folder.display().to_string()))?;
+    let mut names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    Ok(names.any(|name| name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))))
+}
+
+/// The flags as the letters of a Maildir name, in alphabetical order.
+fn letters(flags: &[String]) -> String {
+    let table = [("\\Draft", 'D'), ("\\Flagged", 'F'), ("\\Answered", 'R'), ("\\Seen", 'S')];
+    table.iter().filter(|(name, _)| flags.iter().any(|flag| flag.eq_ignore_ascii_case(name))).map(|(_, letter)| letter).collect()
+}
+
+/// The sub-folder for a mail folder, as Maildir++ has it: `.Name`, levels parted by dots. What could lead out of the Maildir, or hide,
+/// becomes `_`, so that no name from a server reaches any other place.
+fn maildir_folder(folder: &str) -> String {
+    if folder.eq_ignore_ascii_case("INBOX") {
+        return String::new();
+    }
+    let safe = |c: char| if c.is_control() || c == '\\' { '_' } else { c };
+    let levels = folder.split('/').filter(|level| !level.is_empty());
+    let levels: Vec<String> = levels.map(|level| level.replace('.', "_").chars().map(safe).collect()).collect();
+    let name: String = levels.join(".").chars().take(60).collect();
+    format!(".{}", if name.is_empty() { "_" } else { &name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_folder_name_leads_out_of_the_maildir() {
+        for (folder, wanted) in [
+            ("INBOX", ""), ("inbox", ""), ("Work/2026", ".Work.2026"), ("../../etc", ".__.__.etc"), ("..", ".__"), ("/", "._"), ("", "._"), ("a\0b\n", ".a_b_"),
+        ] {
+            assert_eq!(maildir_folder(folder), wanted, "{folder:?}");
+        }
+        assert!(maildir_folder(&"x".repeat(1000)).len() <= 61);
+    }
+
+    #[test]
+    fn flags_become_letters_in_alphabetical_order() {
+        assert_eq!(letters(&["\\Seen".into(), "\\Answered".into(), "$Junk".into(), "\\flagged".into()]), "FRS");
+    }
+}

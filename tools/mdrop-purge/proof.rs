@@ -1,0 +1,96 @@
+//! What the archive proves of the copies that are to be deleted, from its files alone: the catalog along its chain, and each
+//! message read back from its pack. Neither standard input nor the index is believed.
+
+use crate::decide::{Demands, Proof, unproved};
+use mdrop::archive::Archive;
+use mdrop::archive::pack;
+use mdrop::archive::segment::Segment;
+use mdrop::archive::shelf::Series;
+use mdrop::error::{Error, Result, Status};
+use mdrop::identity::{Digest, Origin};
+use mdrop::record::{Frame, Outcome, Purged, Receipt, Record};
+use std::collections::{BTreeMap, HashMap};
+
+/// The catalog's last word on an origin.
+struct LastWord {
+    receipt: Receipt,
+    purged: bool,
+}
+
+/// Parts the given receipts into those whose copies the archive proves to hold, as the catalog has them, and those it does not, with why.
+pub fn prove(archive: &Archive, given: Vec<Receipt>, demands: &Demands) -> Result<(Vec<Receipt>, Vec<(Receipt, String)>)> {
+    let last_words = walk(archive, &given)?;
+    let unreadable = read_back(archive, last_words.values().map(|last| &last.receipt))?;
+    let (mut proved, mut kept) = (Vec::new(), Vec::new());
+    let mut met = std::collections::HashSet::new();
+    for receipt in given {
+        if !met.insert(receipt.origin.clone()) {
+            continue;
+        }
+        let last = last_words.get(&receipt.origin);
+        let committed = last.map(|last| &last.receipt);
+        let unreadable = committed.and_then(|committed| unreadable.get(&committed.digest)).map(String::as_str);
+        let proof = Proof { committed, purged: last.is_some_and(|last| last.purged), unreadable };
+        match (unproved(&receipt, &proof, demands), committed) {
+            (None, Some(committed)) => proved.push(committed.clone()),
+            (why, _) => kept.push((receipt, why.unwrap_or_default())),
+        }
+    }
+    Ok((proved, kept))
+}
+
+/// Walks the catalog from the oldest segment that a receipt claims to the head, along the chain.
+fn walk(archive: &Archive, given: &[Receipt]) -> Result<HashMap<Origin, LastWord>> {
+    let wanted: std::collections::HashSet<&Origin> = given.iter().map(|receipt| &receipt.origin).collect();
+    let mut last_words = HashMap::new();
+    let Some(first) = given.iter().map(|receipt| receipt.segment).min() else { return Ok(last_words) };
+    let mut previous: Option<Digest> = None;
+    for (number, expected) in archive.shelf.list(Series::Segment, first)?.into_iter().zip(first..) {
+        let broken = |what: &str| Err(Error::new(Status::Data, what).about(Series::Segment.name(number)));
+        if number != expected && previous.is_some() {
+            return broken("the segment before it is missing; nothing is deleted");
+        }
+        let segment = Segment::open(&archive.shelf, number)?;
+        if previous.is_some() && segment.header.previous != previous {
+            return broken("does not name the segment before it; nothing is deleted");
+        }
+        previous = Some(segment.blake3);
+        for record in segment {
+            take(record?, &wanted, &mut last_words);
+        }
+    }
+    Ok(last_words)
+}
+
+fn take(record: Record, wanted: &std::collections::HashSet<&Origin>, last_words: &mut HashMap<Origin, LastWord>) {
+    match record {
+        Record::Receipt(receipt) if wanted.contains(&receipt.origin) && receipt.outcome != Outcome::Adopted => {
+            last_words.insert(receipt.origin.clone(), LastWord { receipt: *receipt, purged: false });
+        }
+        Record::Purge(purge) if matches!(purge.outcome, Purged::Purged | Purged::Gone) => {
+            if let Some(last) = last_words.get_mut(&purge.origin) {
+                last.purged = true;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Reads each message back from its pack, a frame at a time; returns why for each that can't be.
+fn read_back<'a>(archive: &Archive, receipts: impl Iterator<Item = &'a Receipt>) -> Result<HashMap<Digest, String>> {
+    let mut frames: BTreeMap<(u64, Frame), Vec<(u64, Digest)>> = BTreeMap::new();
+    for receipt in receipts {
+        frames.entry((receipt.pack, receipt.frame)).or_default().push((receipt.position, receipt.digest));
+    }
+    let mut unreadable = HashMap::new();
+    for ((number, frame), wanted) in frames {
+        let (whole, why) = match pack::whole_messages(&archive.shelf, number, frame) {
+            Ok(whole) => (whole, "its pack does not hold it there".to_owned()),
+            Err(e) if matches!(e.status(), Status::Data | Status::NoInput) => (HashMap::new(), e.to_string()),
+            Err(e) => return Err(e),
+        };
+        let missing = wanted.into_iter().filter(|(position, digest)| whole.get(position) != Some(digest));
+        unreadable.extend(missing.map(|(_, digest)| (digest, why.clone())));
+    }
+    Ok(unreadable)
+}
