@@ -262,8 +262,9 @@ fn quoted_length(octets: &[u8]) -> Option<usize> {
     }
 }
 
-/// How long the comment at the start is, those inside it included; none if it has no end.
-pub(crate) fn comment_length(octets: &[u8]) -> Option<usize> {
+/// How long the comment at the start is, those inside it included (RFC 5322 section 3.2.2); none if it has no end.
+#[must_use]
+pub fn comment_length(octets: &[u8]) -> Option<usize> {
     let mut depth = 0_usize;
     let mut at = 0;
     loop {
