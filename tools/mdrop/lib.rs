@@ -10,6 +10,7 @@
 //! 5. [`frame`], which only a tool's main uses.
 
 pub mod config;
+pub mod disk;
 pub mod error;
 pub mod fingerprint;
 pub mod frame;
