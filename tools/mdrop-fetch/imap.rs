@@ -6,7 +6,7 @@ use crate::select;
 use mdrop::error::{Error, Result, Status};
 use mdrop::held::{Held, Taker};
 use mdrop::identity::{Place, Uid, UidValidity};
-use mdrop::net::imap::{Listed, Mailbox, Opened, Session, Wanted};
+use mdrop::net::imap::{Listed, Listing, Mailbox, Opened, Session, Wanted};
 use mdrop::net::secret;
 use mdrop::octets::Octets;
 use mdrop::record::Volume;
@@ -56,7 +56,6 @@ fn leave(job: &mut Job, session: &mut Session, mailbox: &Mailbox, why: String) -
 
 fn read_one(job: &mut Job, session: &mut Session, mailbox: &Mailbox) -> Result<()> {
     match read_mailbox(job, session, mailbox) {
-        Err(error) if !job.is_over() && error.status() != Status::TryAgain => job.fail_mailbox(&mailbox.name, error),
         Err(error) if !job.is_over() && !job.run.stopping() => job.fail_mailbox(&mailbox.name, error),
         done => done,
     }
@@ -64,7 +63,7 @@ fn read_one(job: &mut Job, session: &mut Session, mailbox: &Mailbox) -> Result<(
 
 fn read_mailbox(job: &mut Job, session: &mut Session, mailbox: &Mailbox) -> Result<()> {
     let listed = session.examine(mailbox).and_then(|opened| {
-        let listing = if opened.exists == 0 { Ok(Default::default()) } else { session.list_messages() };
+        let listing = if opened.exists == 0 { Ok(Listing::default()) } else { session.list_messages() };
         listing.map(|listing| (opened, listing))
     });
     let (opened, listing) = match listed {

@@ -78,10 +78,9 @@ pub fn read(from: Option<&str>, account: &Account) -> Result<Known> {
 fn parse(input: impl BufRead, account: &Account) -> Result<Known> {
     let mut known = Known::default();
     for record in RecordReader::new(input) {
-        if let Record::Known(record) = record? {
-            if record.account == account.name && record.login == account.login {
-                known.add(*record);
-            }
+        match record? {
+            Record::Known(record) if record.account == account.name && record.login == account.login => known.add(*record),
+            _ => {}
         }
     }
     Ok(known)

@@ -4,6 +4,7 @@
 //! account's own stay out; what a profile names is read whatever it is.
 
 use mdrop::net::imap::{Mailbox, Namespaces};
+use mdrop::octets::Octets;
 
 /// Whether a mailbox is read, or why it is not.
 pub fn unread(mailbox: &Mailbox, spaces: &Namespaces, patterns: &[String], exclude: &[String]) -> Option<String> {
@@ -24,6 +25,12 @@ pub fn unread(mailbox: &Mailbox, spaces: &Namespaces, patterns: &[String], exclu
     }
     let special = ["\\trash", "\\junk", "\\drafts"].into_iter().find(|attribute| mailbox.is(attribute));
     special.map(|attribute| format!("left out by default ({attribute})"))
+}
+
+/// The same for a mailbox on disk, which has a name and nothing else.
+pub fn unread_name(name: &Octets, patterns: &[String], exclude: &[String]) -> Option<String> {
+    let mailbox = Mailbox::named(&name.lossy(), Some('/'), &[]);
+    unread(&mailbox, &Namespaces::default(), patterns, exclude)
 }
 
 /// Whether a pattern names a mailbox: `*` stands for anything, `%` for anything but the delimiter (RFC 9051 section 6.3.9).

@@ -12,6 +12,7 @@
 pub mod address;
 pub mod archive;
 pub mod config;
+pub mod disk;
 pub mod durable;
 pub mod error;
 pub mod fingerprint;

@@ -30,19 +30,17 @@ impl Certificate {
     #[must_use]
     pub fn from_der(der: &[u8]) -> Self {
         let sha256 = Sha256::digest(der).into();
-        match X509Certificate::from_der(der) {
-            Ok((_, read)) => Self {
-                subject: read.subject().to_string(),
-                issuer: read.issuer().to_string(),
-                names: names(&read),
-                begins: Time::from_unix(read.validity().not_before.timestamp()),
-                ends: Time::from_unix(read.validity().not_after.timestamp()),
-                sha256,
-            },
-            Err(_) => {
-                let (unknown, never) = (String::from("unreadable"), Time::from_unix(0));
-                Self { subject: unknown.clone(), issuer: unknown, names: Vec::new(), begins: never, ends: never, sha256 }
-            }
+        let Ok((_, read)) = X509Certificate::from_der(der) else {
+            let (unknown, never) = (String::from("unreadable"), Time::from_unix(0));
+            return Self { subject: unknown.clone(), issuer: unknown, names: Vec::new(), begins: never, ends: never, sha256 };
+        };
+        Self {
+            subject: read.subject().to_string(),
+            issuer: read.issuer().to_string(),
+            names: names(&read),
+            begins: Time::from_unix(read.validity().not_before.timestamp()),
+            ends: Time::from_unix(read.validity().not_after.timestamp()),
+            sha256,
         }
     }
 
@@ -76,8 +74,7 @@ fn address(octets: &[u8]) -> Option<String> {
 }
 
 /// Lower-case hex digits.
-#[must_use]
-pub fn hex(octets: &[u8]) -> String {
+fn hex(octets: &[u8]) -> String {
     octets.iter().fold(String::new(), |mut text, octet| {
         let _ = write!(text, "{octet:02x}");
         text

@@ -33,7 +33,7 @@ const LONGEST_GREETING: usize = 64 << 10;
 
 /// A session that is logged in.
 pub struct Session {
-    session: imap::Session<Tap>,
+    carrier: imap::Session<Tap>,
     shared: Shared,
     capabilities: BTreeSet<String>,
     alive: bool,
@@ -66,9 +66,9 @@ impl Session {
         }
         let offered = ask(&mut wire, "c1", "CAPABILITY").map(|(_, lines)| capabilities_in(&lines)).map_err(about)?;
         let shared = Shared::new(wire);
-        let session = log_in(&shared, &offered, &account.username, secret).map_err(about)?;
+        let carrier = log_in(&shared, &offered, &account.username, secret).map_err(about)?;
         narrate("login", &account.username);
-        let mut session = Self { session, shared, capabilities: BTreeSet::new(), alive: true };
+        let mut session = Self { carrier, shared, capabilities: BTreeSet::new(), alive: true };
         session.capabilities = session.ask_capabilities().map_err(about)?;
         let all: Vec<&str> = session.capabilities.iter().map(String::as_str).collect();
         narrate("capabilities", &all.join(" "));
@@ -96,7 +96,7 @@ impl Session {
     /// Ends the session politely; what goes wrong then is of no consequence.
     pub fn logout(mut self) {
         if self.alive {
-            let _ = self.session.logout();
+            let _ = self.carrier.logout();
         }
     }
 
@@ -118,7 +118,7 @@ impl Session {
         if !self.alive {
             return Err(Error::new(Status::Unavailable, "the connection is lost"));
         }
-        let sent = self.session.run_command(command).map_err(|e| self.crate_error(e, "send"));
+        let sent = self.carrier.run_command(command).map_err(|e| self.crate_error(e, "send"));
         self.noting_death(sent)?;
         Ok(self.shared.lock().tag.clone())
     }

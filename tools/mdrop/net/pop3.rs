@@ -215,19 +215,17 @@ impl Session {
             if self.alive { Error::new(Status::Protocol, what) } else { e }
         })?;
         let mut seen = BTreeSet::new();
-        self.lines(&mut |line| match numbered(line).filter(|(_, uidl)| !uidl.is_empty()) {
-            Some((number, uidl)) => {
-                let uidl = Octets::from(uidl);
-                if seen.insert(uidl.clone()) {
-                    listing.messages.push(Listed { number, size: sizes.remove(&number), uidl });
-                } else {
-                    listing.failed.push((number, Error::new(Status::Protocol, format!("the server gives UIDL {uidl} to two messages"))));
-                    sizes.remove(&number);
-                }
-            }
-            None => {
+        self.lines(&mut |line| {
+            let wrong = |what: String| Error::new(Status::Protocol, what);
+            let Some((number, uidl)) = numbered(line).filter(|(_, uidl)| !uidl.is_empty()) else {
                 let what = format!("UIDL answer not understood: {}", String::from_utf8_lossy(line));
-                listing.failed.push((0, Error::new(Status::Protocol, what)));
+                return listing.failed.push((0, wrong(what)));
+            };
+            let (uidl, size) = (Octets::from(uidl), sizes.remove(&number));
+            if seen.insert(uidl.clone()) {
+                listing.messages.push(Listed { number, size, uidl });
+            } else {
+                listing.failed.push((number, wrong(format!("the server gives UIDL {uidl} to two messages"))));
             }
         })?;
         let unnamed = sizes.into_keys().map(|number| (number, Error::new(Status::Protocol, "the server gives it no UIDL")));

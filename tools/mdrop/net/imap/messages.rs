@@ -112,7 +112,7 @@ impl Session {
             let Some(fetched) = Fetched::of(answer) else { return Ok(()) };
             match (fetched.uid, fetched.malformed) {
                 (Some(uid), false) => {
-                    let named = fetched.flags.unwrap_or_default();
+                    let named = kept_flags(fetched.flags);
                     let flags = flags.entry(named).or_insert_with_key(|named| named.as_slice().into()).clone();
                     listing.messages.push(Listed { uid, size: fetched.size, received: fetched.received, flags });
                 }
@@ -129,6 +129,13 @@ impl Session {
         listing.messages.dedup_by(|later, first| later.uid == first.uid && take_over(first, later));
         Ok(listing)
     }
+}
+
+/// The flags that outlive the session: `\Recent` is about the session, not about the message (RFC 3501 section 2.3.2).
+fn kept_flags(flags: Option<Vec<String>>) -> Vec<String> {
+    let mut flags = flags.unwrap_or_default();
+    flags.retain(|flag| !flag.eq_ignore_ascii_case("\\Recent"));
+    flags
 }
 
 /// A second response about a message, sent unasked, may lack what the first has.
