@@ -76,7 +76,8 @@ impl<'a, W: Write> Stage<'a, W> {
         })?;
         let (header, cut) = header;
         let report = if journal::may_hold_report(header.is_report, &header.content_type) { read_report(&meta, spool)? } else { None };
-        let mut decision = decide::decide(self.policy, &header, report.as_ref(), &meta.origin.folder().lossy());
+        let explain = matches!(self.output, Output::Records(_));
+        let mut decision = decide::decide(self.policy, &header, report.as_ref(), &meta.origin.folder().lossy(), explain);
         if cut {
             let text = format!("its header is longer than {LONGEST_HEADER} octets; what stands behind them was not looked at");
             decision.findings.push(("damaged", text));
