@@ -3,6 +3,9 @@
 //! Two sets of labelled messages are tried: the project's own, which must be there, and a larger one of real mail, which is passed over
 //! with a line on stderr where it is not (`MDROP_SHARED`, or `../shared` beside the project).
 
+// Helper functions, too, are tests here.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use mdrop::identity::{Account, Origin, Place, Uid, UidValidity};
 use mdrop::record::{Record, Role, Route, V1};
 use mdrop::stream::{Measure, Meta, StreamReader, StreamWriter};
@@ -92,9 +95,10 @@ fn a_message_passes_with_its_octets_and_what_was_decided() {
         assert_eq!(octets, message.as_bytes());
         let route = meta.route.unwrap();
         let filings: Vec<_> = route.filings.iter().map(|f| (f.user.as_str(), f.folder.as_str(), f.role)).collect();
-        let expected = match message.starts_with('D') {
-            true => vec![("a@example.com", "INBOX", Role::Recipient), ("b@example.com", "INBOX", Role::Sender)],
-            false => vec![("@catchall", "INBOX", Role::Recipient)],
+        let expected = if message.starts_with('D') {
+            vec![("a@example.com", "INBOX", Role::Recipient), ("b@example.com", "INBOX", Role::Sender)]
+        } else {
+            vec![("@catchall", "INBOX", Role::Recipient)]
         };
         assert_eq!(filings, expected);
     }
@@ -301,7 +305,9 @@ fn every_message_of_the_corpora_is_routed_without_an_error() {
         let output = profile.run(&["-q"], &stream(&all));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let mut reader = StreamReader::new(&output.stdout[..]);
-        while let Some(meta) = reader.read(&mut std::io::sink(), &mut std::io::sink()).map_err(|e| e.into_error()).unwrap() {
+        while let Some(meta) =
+            reader.read(&mut std::io::sink(), &mut std::io::sink()).map_err(mdrop::stream::ReadError::into_error).unwrap()
+        {
             assert!(meta.route.is_some_and(|route| !route.filings.is_empty()), "{}", meta.origin);
             count += 1;
         }

@@ -52,9 +52,9 @@ struct Answer {
     kind: Option<Kind>,
 }
 
-/// Decides for one message, whose mail folder is `folder`.
+/// Decides for one message, whose mail folder is `folder`. Why the candidates of the header lost is only said to `explain`.
 #[must_use]
-pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, folder: &str) -> Decision {
+pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, folder: &str, explain: bool) -> Decision {
     let judged = judge::judge(policy, header);
     let hops = judge::trusted_hops(policy, &header.received);
     let mut decision = Decision::default();
@@ -70,8 +70,11 @@ pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, folder:
         Some(report) => report_sender(report),
         None => sender::envelope(header, answer.hop, hops),
     };
-    reject(&judged, &answer, &mut decision);
-    report_forgery(&judged, &answer, &mut decision);
+    let named: HashSet<String> = answer.found.iter().map(|found| found.address.normal()).collect();
+    if explain {
+        reject(&judged, &answer, &named, &mut decision);
+    }
+    report_forgery(&judged, &named, &mut decision);
     let authors = authors(policy, header, report);
     file(policy, answer.found, &authors, folder, &mut decision);
     decision
@@ -186,13 +189,13 @@ fn last_resort(policy: &Policy, header: &Header, hops: u32) -> Option<Found> {
 }
 
 /// Says of every candidate that is no recipient why.
-fn reject(judged: &[Judged], answer: &Answer, decision: &mut Decision) {
-    let named: HashSet<String> = answer.found.iter().map(|found| found.address.normal()).collect();
+fn reject(judged: &[Judged], answer: &Answer, named: &HashSet<String>, decision: &mut Decision) {
+    let place = |evidence: &Evidence, address: &Address| (evidence.field.clone(), evidence.position, address.normal());
+    let chosen: HashSet<_> = answer.found.iter().map(|found| place(&found.evidence, &found.address)).collect();
     let first = answer.found.first().map(|found| &found.evidence);
     for one in judged {
         let evidence = one.candidate.place.evidence();
-        let is_chosen = answer.found.iter().any(|found| found.evidence == evidence && one.address.as_ref() == Some(&found.address));
-        if is_chosen {
+        if one.address.as_ref().is_some_and(|address| chosen.contains(&place(&evidence, address))) {
             continue;
         }
         let shown = one.address.as_ref().map_or_else(|| Octets::from(one.candidate.value.as_slice()), Address::spelt);
@@ -229,10 +232,10 @@ fn rejected(address: Octets, evidence: &Evidence, why: &str) -> Rejected {
 }
 
 /// A field below what is trusted that names somebody else than what decided.
-fn report_forgery(judged: &[Judged], answer: &Answer, decision: &mut Decision) {
+fn report_forgery(judged: &[Judged], named: &HashSet<String>, decision: &mut Decision) {
     let contradicts = |one: &&Judged| {
         let address = one.address.as_ref().filter(|_| matches!(one.verdict, Verdict::Untrusted(_)));
-        address.is_some_and(|address| answer.found.iter().all(|found| found.address.normal() != address.normal()))
+        address.is_some_and(|address| !named.contains(&address.normal()))
     };
     let Some(one) = judged.iter().find(contradicts) else { return };
     let (field, address) = (one.candidate.place.field.as_str(), one.address.as_ref().map(Address::normal).unwrap_or_default());

@@ -16,7 +16,7 @@ fn decide_with(settings: &RouteSettings, users: Option<&str>, message: &str) -> 
     let policy = Policy::new(settings, users.map(|text| Users::parse(text).unwrap())).unwrap();
     let header = evidence::read(&policy, message.as_bytes());
     let report = journal::may_hold_report(header.is_report, &header.content_type).then(|| journal::read(message.as_bytes())).flatten();
-    decide(&policy, &header, report.as_ref(), "INBOX")
+    decide(&policy, &header, report.as_ref(), "INBOX", true)
 }
 
 /// Recipients as `field:position address`.

@@ -63,16 +63,12 @@ fn tokens(value: &[u8]) -> Vec<Token<'_>> {
                 tokens.push(Token::Semicolon);
                 1
             }
-            b'(' if comments => match address::comment_length(rest) {
-                Some(length) => {
-                    tokens.push(Token::Comment(rest.get(1..length - 1).unwrap_or_default()));
-                    length
-                }
-                None => {
-                    comments = false;
-                    1
-                }
-            },
+            b'(' if comments => {
+                let length = address::comment_length(rest);
+                comments = length.is_some();
+                tokens.extend(length.and_then(|length| rest.get(1..length - 1)).map(Token::Comment));
+                length.unwrap_or(1)
+            }
             _ => {
                 let length = word_length(rest, comments);
                 tokens.push(Token::Word(rest.get(..length).unwrap_or_default()));

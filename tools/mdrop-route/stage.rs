@@ -76,12 +76,13 @@ impl<'a, W: Write> Stage<'a, W> {
         })?;
         let (header, cut) = header;
         let report = if journal::may_hold_report(header.is_report, &header.content_type) { read_report(&meta, spool)? } else { None };
-        let mut decision = decide::decide(self.policy, &header, report.as_ref(), &meta.origin.folder().lossy());
+        let explain = matches!(self.output, Output::Records(_));
+        let mut decision = decide::decide(self.policy, &header, report.as_ref(), &meta.origin.folder().lossy(), explain);
         if cut {
             let text = format!("its header is longer than {LONGEST_HEADER} octets; what stands behind them was not looked at");
             decision.findings.push(("damaged", text));
         }
-        self.count(&meta, &decision, run);
+        count(&meta, &decision, run);
         self.tell(&meta, &decision, run)?;
         self.write(meta, decision, report.as_ref(), spool)
     }
@@ -136,25 +137,26 @@ impl<'a, W: Write> Stage<'a, W> {
         Ok(())
     }
 
-    fn count(&self, meta: &Meta, decision: &Decision, run: &mut Run) {
-        let is_known = decision.filings.iter().any(|filing| filing.user != CATCHALL);
-        let outcome = match &decision.skip {
-            Some(_) => "skipped",
-            None if is_known => "routed",
-            None => "unknown",
-        };
-        run.count(outcome, meta.size);
-        let users: HashSet<&str> = decision.filings.iter().map(|filing| filing.user.as_str()).collect();
-        for user in users {
-            run.users.entry(user.into()).or_default().add(meta.size);
-        }
-    }
-
     fn flush(self) -> Result<()> {
         match self.output {
             Output::Stream(output) => output.finish().map(drop),
             Output::Records(mut output) => Ok(output.flush()?),
         }
+    }
+}
+
+/// Counts the message by its outcome, and under every user it is filed for.
+fn count(meta: &Meta, decision: &Decision, run: &mut Run) {
+    let is_known = decision.filings.iter().any(|filing| filing.user != CATCHALL);
+    let outcome = match &decision.skip {
+        Some(_) => "skipped",
+        None if is_known => "routed",
+        None => "unknown",
+    };
+    run.count(outcome, meta.size);
+    let users: HashSet<&str> = decision.filings.iter().map(|filing| filing.user.as_str()).collect();
+    for user in users {
+        run.users.entry(user.into()).or_default().add(meta.size);
     }
 }
 
