@@ -195,11 +195,7 @@ fn the_projects_own_messages_are_routed_as_labelled() {
     for (row, route) in rows.iter().zip(&routes) {
         let sender = route.sender.as_ref().map(|s| s.address.as_ref().unwrap().lossy().into_owned());
         let labelled = row.sender.as_deref().map(|s| if s == "<>" { "" } else { s }.to_owned());
-        // An unknown address is filed under @catchall beside the known users; the labels name it only where it stands alone.
-        let mut filed = users(route);
-        if filed.len() > 1 {
-            filed.remove("@catchall");
-        }
+        let filed = users(route);
         let kind = route.recipients.first().map_or("unknown", |r| match r.evidence.kind {
             mdrop::record::Kind::Header => "guess",
             mdrop::record::Kind::Envelope => "envelope",

@@ -276,7 +276,7 @@ fn file(policy: &Policy, found: Vec<Found>, authors: &[(String, Evidence)], fold
     let unknown = decision.recipients.iter().find(|recipient| recipient.user.is_none());
     match policy.unknown {
         Unknown::Skip if nobody && authors.is_empty() => decision.skip = Some(why_skipped(unknown)),
-        Unknown::Archive if nobody || unknown.is_some() => {
+        Unknown::Archive if nobody => {
             let evidence = unknown.map(|recipient| recipient.evidence.clone());
             decision.filings.push(filing(CATCHALL, folder, Role::Recipient, evidence.as_ref()));
         }
