@@ -5,15 +5,19 @@
 mod common;
 
 use common::dovecot::{Dovecot, to_crlf, write_private};
-use common::{Ran, run};
+use common::tools::{Ran, run};
 use mdrop::identity::Place;
 use mdrop::record::{Known, Record, Sample, V1};
 use mdrop::stream::Meta;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+fn fetch_known(profile: &Path, arguments: &[&str], known: &[u8]) -> Ran {
+    run("mdrop-fetch", &[&["-p", profile.to_str().unwrap()], arguments].concat(), known)
+}
+
 fn fetch(profile: &Path, arguments: &[&str]) -> Ran {
-    run(env!("CARGO_BIN_EXE_mdrop-fetch"), profile, arguments, b"")
+    fetch_known(profile, arguments, b"")
 }
 
 /// Messages that a careless reader would break. Dovecot alters NUL and mixed line ends itself, so those are the codec's tests.
@@ -69,7 +73,7 @@ fn every_protocol_hands_out_every_octet_with_and_without_tls() {
         for tls in ["none", "starttls", "implicit"] {
             let before = dovecot.files("alice");
             let ran = fetch(&dovecot.profile("acme", protocol, tls, "alice", &trusting(&dovecot)), &[]);
-            assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{protocol} {tls}");
+            assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{protocol} {tls}");
             let mut seen: Vec<Vec<u8>> = ran.messages().into_iter().map(|message| message.1).collect();
             seen.sort();
             assert!(seen == expected, "{protocol} {tls}: {} messages of {}, or other octets", seen.len(), expected.len());
@@ -88,7 +92,7 @@ fn imap_tells_what_the_server_says_of_a_message() {
     std::fs::rename(&path, path.with_file_name("1700000000.M0P1.test:2,FS")).unwrap();
     dovecot.deliver_to("alice", ".Gr&APwA3w-e", octets);
     let ran = fetch(&dovecot.profile("acme", "imap", "none", "alice", ""), &[]);
-    assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
     let all: Vec<Meta> = ran.messages().into_iter().map(|message| message.0).collect();
     let mailboxes: BTreeSet<String> = all.iter().filter_map(|meta| Some(meta.origin.mailbox()?.to_string())).collect();
     assert_eq!(mailboxes, ["Grüße".to_owned(), "INBOX".to_owned()].into());
@@ -130,7 +134,7 @@ fn known(messages: &[(Meta, Vec<u8>)], altered: bool) -> Vec<u8> {
             }
             Place::Disk { mailbox, path } => {
                 known.mailbox = Some(mailbox.clone());
-                known.path = Some(path.to_string());
+                known.path = Some(path.clone());
             }
         }
         lines.extend(Record::Known(Box::new(known)).to_line().unwrap());
@@ -144,18 +148,18 @@ fn what_is_known_is_not_fetched_again_unless_its_number_was_reused() {
     for protocol in ["imap", "pop3"] {
         let profile = dovecot.profile("acme", protocol, "none", "alice", "");
         let first = fetch(&profile, &[]).messages();
-        let again = |input: &[u8]| run(env!("CARGO_BIN_EXE_mdrop-fetch"), &profile, &["--known", "-"], input);
+        let again = |input: &[u8]| fetch_known(&profile, &["--known", "-"], input);
         let nothing = again(&known(&first, false));
-        assert_eq!((nothing.status, nothing.out.len(), nothing.err.as_str()), (0, 0, ""), "{protocol}");
+        assert_eq!((nothing.code, nothing.stdout.len(), nothing.stderr.as_str()), (0, 0, ""), "{protocol}");
         let rest = again(&known(first.get(3..).unwrap(), false));
-        assert_eq!((rest.status, rest.messages().len()), (0, 3), "{protocol}");
+        assert_eq!((rest.code, rest.messages().len()), (0, 3), "{protocol}");
         let reused = again(&known(&first[..1], true));
-        assert_eq!((reused.status, reused.messages().len()), (0, first.len()), "{protocol}");
-        assert!(reused.err.contains("reused"), "{}", reused.err);
+        assert_eq!((reused.code, reused.messages().len()), (0, first.len()), "{protocol}");
+        assert!(reused.stderr.contains("reused"), "{}", reused.stderr);
         let other = String::from_utf8(known(&first, false)).unwrap().replace("alice@", "bob@");
         assert_eq!(again(other.as_bytes()).messages().len(), first.len(), "{protocol}: another login's records count");
         let broken = again(b"{\"type\":\"known\"");
-        assert_eq!((broken.status, broken.out.len()), (65, 0), "{}", broken.err);
+        assert_eq!((broken.code, broken.stdout.len()), (65, 0), "{}", broken.stderr);
     }
 }
 
@@ -165,7 +169,7 @@ fn a_dry_run_lists_and_fetches_nothing() {
     for protocol in ["imap", "pop3"] {
         let log = dovecot.folder().join("log");
         let ran = fetch(&dovecot.profile("acme", protocol, "none", "alice", ""), &["-n", "--log", log.to_str().unwrap()]);
-        assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
         let Ok(Record::Listing(listing)) = Record::parse(ran.text().lines().next().unwrap().as_bytes()) else { panic!("{}", ran.text()) };
         assert_eq!(listing.listed.messages, messages().len() as u64);
         assert!(std::fs::read_to_string(&log).unwrap().contains("\"type\":\"summary\""));
@@ -183,8 +187,8 @@ fn a_failure_is_told_in_words_and_by_its_status() {
             let text = std::fs::read_to_string(&path).unwrap().replace(from, to);
             write_private(&path, &text);
             let ran = fetch(&path, &[]);
-            assert!(ran.out.is_empty() && ran.err.lines().count() == 1, "{}", ran.err);
-            (ran.status, ran.err)
+            assert!(ran.stdout.is_empty() && ran.stderr.lines().count() == 1, "{}", ran.stderr);
+            (ran.code, ran.stderr)
         };
         let check = |(status, err): (i32, String), expected: i32, words: &str| {
             assert!(status == expected && err.contains(words), "{protocol}: {status} {err}");
@@ -220,11 +224,11 @@ fn a_certificate_is_trusted_by_its_authority_its_pin_or_on_the_profiles_word() {
         for protocol in ["imap", "pop3"] {
             for more in [trusting(&dovecot), format!("pin-sha256 = [\"{pin}\"]\n")] {
                 let ran = fetch(&dovecot.profile("acme", protocol, tls, "alice", &more), &[]);
-                assert_eq!((ran.status, ran.err.as_str(), ran.messages().len()), (0, "", 1), "{protocol} {tls} {more}");
+                assert_eq!((ran.code, ran.stderr.as_str(), ran.messages().len()), (0, "", 1), "{protocol} {tls} {more}");
             }
             let ran = fetch(&dovecot.profile("acme", protocol, tls, "alice", "verify = false\n"), &[]);
-            assert_eq!((ran.status, ran.messages().len()), (0, 1));
-            assert!(ran.err.contains("unverified"), "{}", ran.err);
+            assert_eq!((ran.code, ran.messages().len()), (0, 1));
+            assert!(ran.stderr.contains("unverified"), "{}", ran.stderr);
         }
     }
 }
@@ -235,7 +239,7 @@ fn a_test_says_step_by_step_what_works_and_what_to_do() {
     dovecot.deliver_to("alice", ".Trash", b"Subject: x\n\n");
     let files = dovecot.files("alice");
     let imap = fetch(&dovecot.profile("acme", "imap", "starttls", "alice", &trusting(&dovecot)), &["--test"]);
-    assert_eq!((imap.status, imap.err.as_str()), (0, ""), "{}", imap.text());
+    assert_eq!((imap.code, imap.stderr.as_str()), (0, ""), "{}", imap.text());
     let steps = ["password", "name", "connection", "tls", "login", "capabilities", "mailbox", "mailbox", "mailboxes"];
     let seen: Vec<String> =
         imap.text().lines().map(|line| line.split([' ', ':']).filter(|w| !w.is_empty()).nth(1).unwrap().into()).collect();
@@ -249,9 +253,9 @@ fn a_test_says_step_by_step_what_works_and_what_to_do() {
     }
     assert_eq!(dovecot.files("alice"), files);
     let pop3 = fetch(&dovecot.profile("acme", "pop3", "implicit", "alice", &trusting(&dovecot)), &["--test"]);
-    assert!(pop3.status == 0 && pop3.text().contains("with a unique-id"), "{}", pop3.text());
+    assert!(pop3.code == 0 && pop3.text().contains("with a unique-id"), "{}", pop3.text());
     let refused = fetch(&dovecot.profile("acme", "imap", "implicit", "alice", ""), &["--test"]);
-    assert_eq!(refused.status, 77);
+    assert_eq!(refused.code, 77);
     assert!(refused.text().contains("FAILED tls: ") && refused.text().contains("ok     connection"), "{}", refused.text());
     assert!(!refused.text().contains("login"), "{}", refused.text());
 }
@@ -266,7 +270,7 @@ fn mailboxes_are_read_left_out_and_missed_as_the_profile_says() {
     let read = |more: &str| {
         let ran = fetch(&dovecot.profile("acme", "imap", "none", "alice", more), &["--log", log.to_str().unwrap()]);
         let read: BTreeSet<String> = ran.messages().iter().map(|message| message.0.origin.folder().to_string()).collect();
-        (ran.status, read.into_iter().collect::<Vec<_>>().join(" "), ran.err)
+        (ran.code, read.into_iter().collect::<Vec<_>>().join(" "), ran.stderr)
     };
     assert_eq!(read(""), (0, "INBOX Lists/a Lists/b".into(), String::new()));
     let logged = std::fs::read_to_string(&log).unwrap();
@@ -302,12 +306,12 @@ fn mail_on_disk_has_the_octets_it_has_over_imap_and_names_that_last() {
         let more = if protocol == "maildir" { "exclude = [\"Lists*\"]\n" } else { "" };
         write_private(&profile, &format!("[account]\nprotocol = \"{protocol}\"\npath = \"{}\"\n{more}", path.display()));
         let ran = fetch(&profile, &[]);
-        assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{protocol}");
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{protocol}");
         let mut seen: Vec<Vec<u8>> = ran.messages().into_iter().map(|message| message.1).collect();
         seen.sort();
         assert!(seen == expected, "{protocol}");
-        let again = run(env!("CARGO_BIN_EXE_mdrop-fetch"), &profile, &["--known", "-"], &known(&ran.messages(), false));
-        assert_eq!((again.status, again.out.len(), again.err.as_str()), (0, 0, ""), "{protocol}");
+        let again = fetch_known(&profile, &["--known", "-"], &known(&ran.messages(), false));
+        assert_eq!((again.code, again.stdout.len(), again.stderr.as_str()), (0, 0, ""), "{protocol}");
         assert!(fetch(&profile, &["--test"]).text().contains("ok     mailboxes"));
     }
 }

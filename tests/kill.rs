@@ -1,20 +1,17 @@
 //! Any stage of the pipeline is killed with -9 at any time; one more run, and everything is archived once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod common;
 #[path = "mailserver/server.rs"]
-#[allow(dead_code)]
 mod mailserver;
-#[path = "common/tools.rs"]
-#[allow(dead_code)]
-mod tools;
 
+use common::tools::{messages_of, path_of, run, shipped};
 use mailserver::{Config, Mailbox, Running};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use tools::{messages_of, path_of, run, shipped};
 
 fn write_private(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
@@ -30,7 +27,14 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let mailbox = Mailbox::with_messages("INBOX", 9, shipped());
-        let config = Config { user: "box".into(), password: "pw".into(), imap: Some(0), pop3: Some(0), mailboxes: vec![mailbox], ..Config::default() };
+        let config = Config {
+            user: "box".into(),
+            password: "pw".into(),
+            imap: Some(0),
+            pop3: Some(0),
+            mailboxes: vec![mailbox],
+            ..Config::default()
+        };
         let folder = tempfile::tempdir().unwrap();
         write_private(&folder.path().join("pw"), "pw\n");
         Self { folder, server: mailserver::start(config).unwrap() }
@@ -115,7 +119,10 @@ fn killed_at_any_time(protocol: &str) {
     }
     assert!(killed >= 6, "only {killed} runs were caught alive");
     let commands = scene.server.commands();
-    assert!(!commands.iter().any(|command| command.contains("DELE") || command.contains("STORE") || command.contains("SELECT")), "{commands:?}");
+    assert!(
+        !commands.iter().any(|command| command.contains("DELE") || command.contains("STORE") || command.contains("SELECT")),
+        "{commands:?}"
+    );
 }
 
 #[test]

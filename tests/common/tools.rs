@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What a tool printed, and how it ended.
+#[derive(Debug)]
 pub struct Ran {
-    pub code: Option<i32>,
+    /// Its exit status; -1 if a signal ended it.
+    pub code: i32,
     pub stdout: Vec<u8>,
     pub stderr: String,
 }
@@ -18,13 +20,23 @@ impl Ran {
     /// Demands this exit status.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stderr: {}", self.stderr);
+        assert_eq!(self.code, code, "stderr: {}", self.stderr);
         self
     }
 
     /// The records on stdout.
     pub fn records(&self) -> Vec<Record> {
         self.stdout.split_inclusive(|b| *b == b'\n').map(|line| Record::parse(line).unwrap()).collect()
+    }
+
+    /// The messages of the stream on stdout.
+    pub fn messages(&self) -> Vec<(Meta, Vec<u8>)> {
+        messages_of(&self.stdout)
+    }
+
+    /// Stdout as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
     /// The receipts on stdout.
@@ -53,14 +65,14 @@ pub fn run_command(command: &mut Command, input: &[u8]) -> Ran {
     let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     feeder.join().unwrap();
-    Ran { code: output.status.code(), stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
+    Ran { code: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
 }
 
 /// Runs a shell command line and demands success.
 #[track_caller]
 pub fn shell(folder: &Path, line: &str) -> String {
     let ran = run_command(Command::new("sh").arg("-c").arg(line).current_dir(folder), b"");
-    assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
+    assert_eq!(ran.code, 0, "{line}: {}", ran.stderr);
     String::from_utf8_lossy(&ran.stdout).into_owned()
 }
 

@@ -5,6 +5,7 @@
 mod output;
 
 use mdrop::archive::Archive;
+use mdrop::config::archive_folder;
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Common, Run};
 use mdrop::identity::Digest;
@@ -58,9 +59,8 @@ struct Wanted {
 
 fn main() -> ExitCode {
     frame::run("mdrop-cat", |arguments: &Arguments, run| {
-        let profile = arguments.common.profile.as_ref().map(|_| arguments.common.load_profile(run)).transpose()?;
-        let named = arguments.archive.clone().or_else(|| profile.as_ref().and_then(|profile| profile.store.archive.clone()));
-        let root = named.ok_or_else(|| Error::new(Status::Usage, "no archive given: use -p NAME or --archive DIR"))?;
+        let profile = arguments.common.load_optional_profile(run)?;
+        let root = archive_folder(arguments.archive.as_deref(), profile.as_ref())?;
         let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
         let archive = Archive::open(&root, index)?;
         let mut cat = Cat { archive, output: output(arguments)?, dry_run: arguments.common.dry_run };

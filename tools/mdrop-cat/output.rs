@@ -10,6 +10,7 @@ use mdrop::frame;
 use mdrop::spool::Spool;
 use mdrop::stream::{Meta, StreamWriter};
 use mdrop::time::Time;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ pub enum Output {
     /// Standard output, as a stream.
     Stream(StreamWriter<BufWriter<File>>),
     /// A Maildir.
-    Maildir(PathBuf),
+    Maildir(MaildirWriter),
     /// A folder of .eml files.
     Eml(PathBuf),
 }
@@ -36,7 +37,7 @@ impl Output {
     }
 
     pub fn maildir(folder: &Path) -> Self {
-        Self::Maildir(folder.into())
+        Self::Maildir(MaildirWriter { root: folder.into(), there: HashMap::new() })
     }
 
     pub fn eml(folder: &Path) -> Self {
@@ -53,7 +54,7 @@ impl Output {
                 Ok(output.write_all(b"\n")?)
             }
             Self::Stream(writer) => writer.write_encoded(meta, &mut encoded.reader()?),
-            Self::Maildir(root) => write_maildir(root, meta, folder, flags, encoded),
+            Self::Maildir(maildir) => maildir.write(meta, folder, flags, encoded),
             Self::Eml(root) => {
                 let target = root.join(format!("{}.eml", short(meta)));
                 write_file(&root.join(".tmp"), &target, meta, encoded)
@@ -87,29 +88,49 @@ fn write_file(tmp: &Path, target: &Path, meta: &Meta, encoded: &mut Spool) -> Re
     durable::write_whole(tmp, target, |file| decode(meta, &mut encoded.reader()?, file)).map(drop)
 }
 
-/// A message in a Maildir (maildir(5)): written in tmp/, linked into cur/. One that is there under other flags is not written again.
-fn write_maildir(root: &Path, meta: &Meta, folder: &str, flags: &[String], encoded: &mut Spool) -> Result<()> {
-    let home = root.join(maildir_folder(folder));
-    for part in ["cur", "new", "tmp"] {
-        durable::make_folder(&home.join(part))?;
-    }
-    if home != root {
-        let mark = home.join("maildirfolder");
-        File::options().create(true).append(true).open(&mark).map_err(|e| Error::io("create", e).about(mark.display().to_string()))?;
-    }
-    let seconds = meta.received.unwrap_or(Time::from_unix(0)).unix();
-    let stem = format!("{seconds}.{}.mdrop,S={}", short(meta), meta.size);
-    if is_there(&home, &stem)? {
-        return Ok(());
-    }
-    write_file(&home.join("tmp"), &home.join("cur").join(format!("{stem}:2,{}", letters(flags))), meta, encoded)
+/// Writes a Maildir (maildir(5)): each message is written in tmp/ and linked into cur/. One that is there is not written again, whatever its
+/// flags have become.
+pub struct MaildirWriter {
+    root: PathBuf,
+    /// The names in each folder's new/ and cur/, without their flags, as they were when it was first met.
+    there: HashMap<PathBuf, HashSet<String>>,
 }
 
-fn is_there(home: &Path, stem: &str) -> Result<bool> {
-    let folder = home.join("cur");
-    let entries = std::fs::read_dir(&folder).map_err(|e| Error::io("list", e).about(folder.display().to_string()))?;
-    let mut names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    Ok(names.any(|name| name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))))
+impl MaildirWriter {
+    fn write(&mut self, meta: &Meta, folder: &str, flags: &[String], encoded: &mut Spool) -> Result<()> {
+        let home = self.root.join(maildir_folder(folder));
+        let seconds = meta.received.unwrap_or(Time::from_unix(0)).unix();
+        let stem = format!("{seconds}.{}.mdrop,S={}", short(meta), meta.size);
+        if !self.there.contains_key(&home) {
+            let names = self.open(&home)?;
+            self.there.insert(home.clone(), names);
+        }
+        if !self.there.entry(home.clone()).or_default().insert(stem.clone()) {
+            return Ok(());
+        }
+        write_file(&home.join("tmp"), &home.join("cur").join(format!("{stem}:2,{}", letters(flags))), meta, encoded)
+    }
+
+    /// Makes a folder if need be, and lists what is in it.
+    fn open(&self, home: &Path) -> Result<HashSet<String>> {
+        ["tmp", "new", "cur"].iter().try_for_each(|part| durable::make_folder(&home.join(part)))?;
+        if home != self.root {
+            let mark = home.join("maildirfolder");
+            File::options().create(true).append(true).open(&mark).map_err(|e| Error::io("create", e).about(mark.display().to_string()))?;
+        }
+        let mut names = HashSet::new();
+        for part in ["new", "cur"] {
+            let part = home.join(part);
+            let entries = std::fs::read_dir(&part).map_err(|e| Error::io("list", e).about(part.display().to_string()))?;
+            names.extend(entries.flatten().map(|entry| stem(&entry.file_name().to_string_lossy()).to_owned()));
+        }
+        Ok(names)
+    }
+}
+
+/// A Maildir name without its flags.
+fn stem(name: &str) -> &str {
+    name.split(':').next().unwrap_or(name)
 }
 
 /// The flags as the letters of a Maildir name, in alphabetical order.
@@ -138,7 +159,14 @@ mod tests {
     #[test]
     fn no_folder_name_leads_out_of_the_maildir() {
         for (folder, wanted) in [
-            ("INBOX", ""), ("inbox", ""), ("Work/2026", ".Work.2026"), ("../../etc", ".__.__.etc"), ("..", ".__"), ("/", "._"), ("", "._"), ("a\0b\n", ".a_b_"),
+            ("INBOX", ""),
+            ("inbox", ""),
+            ("Work/2026", ".Work.2026"),
+            ("../../etc", ".__.__.etc"),
+            ("..", ".__"),
+            ("/", "._"),
+            ("", "._"),
+            ("a\0b\n", ".a_b_"),
         ] {
             assert_eq!(maildir_folder(folder), wanted, "{folder:?}");
         }

@@ -2,6 +2,7 @@
 
 use mdrop::archive::Archive;
 use mdrop::archive::check::{Checker, index_agrees};
+use mdrop::config::archive_folder;
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Common, Run};
 use mdrop::record::Record;
@@ -28,9 +29,8 @@ impl AsRef<Common> for Arguments {
 
 fn main() -> ExitCode {
     frame::run("mdrop-check", |arguments: &Arguments, run| {
-        let profile = arguments.common.profile.as_ref().map(|_| arguments.common.load_profile(run)).transpose()?;
-        let named = arguments.archive.clone().or_else(|| profile.as_ref().and_then(|profile| profile.store.archive.clone()));
-        let root = named.ok_or_else(|| Error::new(Status::Usage, "no archive given: use -p NAME or --archive DIR"))?;
+        let profile = arguments.common.load_optional_profile(run)?;
+        let root = archive_folder(arguments.archive.as_deref(), profile.as_ref())?;
         check(&root, profile.as_ref().and_then(|profile| profile.store.index.as_deref()), run)
     })
 }

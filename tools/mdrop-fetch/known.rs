@@ -54,7 +54,7 @@ impl Known {
                 self.uidls.insert(uidl, server_size);
             }
             (Some(mailbox), None, _, Some(path)) => {
-                self.paths.insert((mailbox, path.into()));
+                self.paths.insert((mailbox, path));
             }
             _ => {}
         }

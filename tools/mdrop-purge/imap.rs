@@ -92,7 +92,7 @@ fn purge_mailbox(job: &mut Job, session: &mut Session, opened: Opened, copies: C
         return chosen.values().try_for_each(|receipt| job.keep(receipt, why.clone()));
     }
     let receipts: Vec<Receipt> = chosen.values().cloned().collect();
-    if job.intend(&receipts)? { delete(job, session, opened, chosen) } else { Ok(()) }
+    if job.intend(&receipts)? { delete(job, session, opened, &chosen) } else { Ok(()) }
 }
 
 /// What the server says of the copies now, and which of them are gone.
@@ -151,9 +151,9 @@ fn cannot_expunge(job: &Job, session: &mut Session, chosen: &Copies) -> Result<O
 
 /// Deletes batch by batch, and records what became of each copy. After an error the rest is left; its intents stand
 /// without an outcome, and the next run finds out.
-fn delete(job: &mut Job, session: &mut Session, opened: Opened, chosen: Copies) -> Result<()> {
+fn delete(job: &mut Job, session: &mut Session, opened: Opened, chosen: &Copies) -> Result<()> {
     let unchanged_since = opened.highest_modseq.filter(|_| session.offers("CONDSTORE"));
-    for batch in batches(&chosen) {
+    for batch in batches(chosen) {
         if job.run.stopping() {
             return Err(mdrop::interrupt::error());
         }
@@ -179,18 +179,18 @@ fn delete_batch(session: &mut Session, batch: &UidSet, unchanged_since: Option<u
     let (marked, unmarked): (Vec<u32>, Vec<u32>) = batch.iter().partition(|uid| stored.deleted.contains(*uid));
     let why = |uid: &u32| if stored.modified.contains(*uid) { "it was changed meanwhile" } else { "the server did not confirm its mark" };
     let mut kept: HashMap<u32, String> = unmarked.iter().map(|uid| (*uid, why(uid).to_owned())).collect();
-    take_back(session, unmarked.into_iter().filter(|uid| !stored.modified.contains(*uid)).collect())?;
+    take_back(session, &unmarked.into_iter().filter(|uid| !stored.modified.contains(*uid)).collect())?;
     let marked: UidSet = marked.into_iter().collect();
     if marked.is_empty() {
         return Ok(kept);
     }
     let left = expunge(session, &marked).and_then(|()| still_there(session, &marked));
     if left.is_err() && session.is_alive() {
-        take_back(session, marked.clone())?;
+        take_back(session, &marked)?;
     }
     let left = left?;
     kept.extend(left.iter().map(|uid| (uid, "the server did not expunge it".to_owned())));
-    take_back(session, left)?;
+    take_back(session, &left)?;
     Ok(kept)
 }
 
@@ -214,8 +214,8 @@ fn still_there(session: &mut Session, uids: &UidSet) -> Result<UidSet> {
 }
 
 /// Leaves no mark on a copy that stays.
-fn take_back(session: &mut Session, uids: UidSet) -> Result<()> {
-    if uids.is_empty() { Ok(()) } else { session.uid_store_undeleted(&uids) }
+fn take_back(session: &mut Session, uids: &UidSet) -> Result<()> {
+    if uids.is_empty() { Ok(()) } else { session.uid_store_undeleted(uids) }
 }
 
 /// The UIDs in parts that fit a command line.

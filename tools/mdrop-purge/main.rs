@@ -11,6 +11,7 @@ mod proof;
 use decide::Demands;
 use mdrop::archive::Archive;
 use mdrop::archive::commit::Writer;
+use mdrop::config::archive_folder;
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Common, Run};
 use mdrop::identity::Origin;
@@ -47,8 +48,7 @@ fn main() -> ExitCode {
             run.detail("purge is off in this profile: nothing is deleted");
             return Ok(());
         }
-        let root = arguments.archive.clone().or(profile.store.archive.clone());
-        let root = root.ok_or_else(|| Error::new(Status::Config, "no archive given: [store] archive = \"…\" in the profile"))?;
+        let root = archive_folder(arguments.archive.as_deref(), Some(&profile))?;
         let archive = Archive::open(&root, profile.store.index.as_deref())?;
         purge(&profile, archive, given, arguments.common.dry_run, run)
     })

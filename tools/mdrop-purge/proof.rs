@@ -69,14 +69,12 @@ fn walk(archive: &Archive, given: &[Receipt]) -> Result<HashMap<Origin, LastWord
         }
         previous = segment.as_ref().map(|segment| (number, segment.blake3));
         for record in segment.into_iter().flatten() {
-            match record {
-                Ok(record) => take(record, &wanted, &mut last_words),
-                Err(_) => {
-                    last_words.clear();
-                    previous = None;
-                    break;
-                }
-            }
+            let Ok(record) = record else {
+                last_words.clear();
+                previous = None;
+                break;
+            };
+            take(record, &wanted, &mut last_words);
         }
     }
     Ok(last_words)

@@ -3,7 +3,7 @@
 use mdrop::archive::Archive;
 use mdrop::archive::segment::Segment;
 use mdrop::error::{Result, Status};
-use mdrop::frame;
+use mdrop::frame::{self, Run};
 use mdrop::identity::{Account, Origin};
 use mdrop::profile::Profile;
 use mdrop::record::{Receipt, Record};
@@ -13,7 +13,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// Prints `known` records, or the receipts that may be purged. An archive that is not there yet knows nothing.
-pub fn print(profile: &Profile, root: &Path, known: bool) -> Result<()> {
+pub fn print(profile: &Profile, root: &Path, known: bool, run: &mut Run) -> Result<()> {
     let archive = match Archive::open(root, profile.store.index.as_deref()) {
         Ok(archive) => archive,
         Err(e) if e.status() == Status::NoInput && known && !root.join("packs").exists() => return Ok(()),
@@ -26,10 +26,10 @@ pub fn print(profile: &Profile, root: &Path, known: bool) -> Result<()> {
         let settings = mdrop::users::settings_digest(&profile.route, users.as_ref());
         let mut print = |known| Ok(output.write_all(&Record::Known(Box::new(known)).to_line()?)?);
         archive.index.each_known(&account, Some(settings), &mut print)?;
-    } else {
+    } else if profile.purge.enabled {
         let age = i64::try_from(profile.purge.after.as_secs()).unwrap_or(i64::MAX);
         let before = Time::from_unix(Time::now().unix() - age);
-        for receipt in purgeable(&archive, &account, before)? {
+        for receipt in purgeable(&archive, &account, before, run)? {
             output.write_all(&Record::Receipt(Box::new(receipt)).to_line()?)?;
         }
     }
@@ -37,11 +37,20 @@ pub fn print(profile: &Profile, root: &Path, known: bool) -> Result<()> {
 }
 
 /// The newest receipt of each origin that was archived before `before` and not purged, read from the catalog itself.
-fn purgeable(archive: &Archive, account: &Account, before: Time) -> Result<Vec<Receipt>> {
+fn purgeable(archive: &Archive, account: &Account, before: Time, run: &mut Run) -> Result<Vec<Receipt>> {
     let mut receipts: HashMap<Origin, Receipt> = HashMap::new();
     for number in archive.index.purgeable_segments(account, before)? {
-        for record in Segment::open(&archive.shelf, number)? {
-            let Record::Receipt(receipt) = record? else { continue };
+        // A damaged segment proves nothing; the others still do.
+        let records: Result<Vec<Record>> = Segment::open(&archive.shelf, number).and_then(Iterator::collect);
+        let records = match records {
+            Err(e) if e.status() == Status::Data => {
+                run.fail(&e);
+                continue;
+            }
+            other => other?,
+        };
+        for record in records {
+            let Record::Receipt(receipt) = record else { continue };
             if receipt.origin.account != *account || receipt.archived > before {
                 continue;
             }

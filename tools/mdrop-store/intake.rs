@@ -1,11 +1,9 @@
 //! Reading the stream in a thread of its own, so that checking digests and committing overlap.
 
-use mdrop::archive::index::Index;
-use mdrop::archive::{Arrival, Learner, identity};
+use mdrop::archive::{Archive, Arrival, Learner};
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Run};
 use mdrop::interrupt::Input;
-use mdrop::archive::shelf::Shelf;
 use mdrop::spool::Spool;
 use mdrop::stream::{ReadError, StreamReader};
 use std::io::Write;
@@ -85,13 +83,9 @@ fn read_one(reader: &mut StreamReader<Input>) -> Next {
 }
 
 /// Says for each message of the stream what would become of it; changes nothing.
-pub fn dry_run(input: Input, root: &Path, run: &mut Run) -> Result<()> {
-    let index = match identity(root) {
-        Ok(identity) => {
-            let mut index = Index::open(&Shelf::new(root), &identity.archive, None)?;
-            index.catch_up()?;
-            Some(index)
-        }
+pub fn dry_run(input: Input, root: &Path, index: Option<&Path>, run: &mut Run) -> Result<()> {
+    let archive = match Archive::open(root, index) {
+        Ok(archive) => Some(archive),
         Err(e) if e.status() == Status::NoInput => None,
         Err(e) => return Err(e),
     };
@@ -110,9 +104,15 @@ pub fn dry_run(input: Input, root: &Path, run: &mut Run) -> Result<()> {
             }
             Next::Nothing => continue,
         };
-        let held = index.as_ref().map(|index| index.message(arrival.meta.digest)).transpose()?.flatten();
+        let held = archive.as_ref().map(|archive| archive.held(arrival.meta.digest)).transpose()?.flatten();
         let skip = arrival.meta.route.as_ref().is_some_and(|route| route.skip.is_some());
-        let word = if skip { "refused" } else if held.is_some() { "duplicate" } else { "new" };
+        let word = if skip {
+            "refused"
+        } else if held.is_some() {
+            "duplicate"
+        } else {
+            "new"
+        };
         run.count(word, arrival.meta.size);
         writeln!(output, "{}: {word}", mdrop::error::printable(&arrival.meta.origin.to_string()))?;
     }

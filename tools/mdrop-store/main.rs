@@ -8,9 +8,9 @@ mod intake;
 
 use mdrop::archive::Archive;
 use mdrop::archive::commit::Writer;
-use mdrop::error::{Error, Result, Status};
+use mdrop::config::archive_folder;
+use mdrop::error::Result;
 use mdrop::frame::{self, Common, Run};
-use mdrop::profile::Profile;
 use mdrop::record::{Outcome, Record};
 use std::io::Write;
 use std::path::PathBuf;
@@ -49,23 +49,19 @@ fn main() -> ExitCode {
     frame::run("mdrop-store", |arguments: &Arguments, run| {
         if arguments.known || arguments.purgeable {
             let profile = arguments.common.load_profile(run)?;
-            return ask::print(&profile, &folder(arguments, Some(&profile))?, arguments.known);
+            return ask::print(&profile, &archive_folder(arguments.archive.as_deref(), Some(&profile))?, arguments.known, run);
         }
-        let profile = arguments.common.profile.as_ref().map(|_| arguments.common.load_profile(run)).transpose()?;
-        let root = folder(arguments, profile.as_ref())?;
+        let profile = arguments.common.load_optional_profile(run)?;
+        let root = archive_folder(arguments.archive.as_deref(), profile.as_ref())?;
         let input = frame::stdin()?;
         if arguments.common.dry_run {
-            return intake::dry_run(input, &root, run);
+            let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
+            return intake::dry_run(input, &root, index, run);
         }
         let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
         let archive = Archive::open_or_create(&root, index)?;
         store(Writer::new(archive, "mdrop-store")?, input, run)
     })
-}
-
-fn folder(arguments: &Arguments, profile: Option<&Profile>) -> Result<PathBuf> {
-    let named = arguments.archive.clone().or_else(|| profile.and_then(|profile| profile.store.archive.clone()));
-    named.ok_or_else(|| Error::new(Status::Config, "no archive given: [store] archive = \"…\" in the profile, or --archive DIR"))
 }
 
 /// Commits what comes in until the stream ends. A stream that breaks off, or a signal, ends it too, after one last commit.
@@ -82,7 +78,12 @@ fn store(mut writer: Writer, input: mdrop::interrupt::Input, run: &mut Run) -> R
                 writer.add(arrival, &mut encoded)?;
                 since.get_or_insert_with(Instant::now);
             }
-            intake::Next::Bad(error) => run.fail_message(None, &error)?,
+            // A run log that can't be written ends the run, but what has come is committed first.
+            intake::Next::Bad(error) => {
+                if let Err(log) = run.fail_message(None, &error) {
+                    break Err(log);
+                }
+            }
             intake::Next::Nothing => {}
             intake::Next::End(ended) => break ended,
         }

@@ -38,6 +38,19 @@ pub fn load_users(settings: &RouteSettings) -> Result<Option<Users>> {
     Users::parse(&text).map(Some).map_err(about)
 }
 
+/// The archive's folder: the one named on the command line, else the profile's.
+///
+/// # Errors
+/// [`Status::Config`] if the profile names none, [`Status::Usage`] if there is no profile either.
+pub fn archive_folder(named: Option<&Path>, profile: Option<&Profile>) -> Result<PathBuf> {
+    let of_profile = profile.and_then(|profile| profile.store.archive.as_deref());
+    let missing = || match profile {
+        Some(_) => Error::new(Status::Config, "no archive given: [store] archive = \"…\" in the profile, or --archive DIR"),
+        None => Error::new(Status::Usage, "no archive given: use -p NAME or --archive DIR"),
+    };
+    named.or(of_profile).map(Path::to_path_buf).ok_or_else(missing)
+}
+
 /// Reads a text file that only its owner may read: a profile, a password file.
 ///
 /// # Errors

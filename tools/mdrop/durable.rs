@@ -31,8 +31,7 @@ pub fn make_folder(path: &Path) -> Result<()> {
     let parent = path.parent().unwrap_or(Path::new(""));
     make_folder(parent)?;
     match rustix::fs::mkdir(path, Mode::RWXU) {
-        Ok(()) => sync_folder(parent),
-        Err(rustix::io::Errno::EXIST) => sync_folder(parent),
+        Ok(()) | Err(rustix::io::Errno::EXIST) => sync_folder(parent),
         Err(e) => Err(about(path, "create the folder", e).with_status(Status::CantCreate)),
     }
 }

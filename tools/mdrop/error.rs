@@ -87,6 +87,7 @@ impl Error {
     }
 
     /// A failure of the system while `doing` something (“read”, “create”), with the status the kind of failure deserves.
+    #[must_use]
     pub fn io(doing: &str, source: io::Error) -> Self {
         let status = match source.kind() {
             io::ErrorKind::NotFound => Status::NoInput,

@@ -39,6 +39,14 @@ pub struct Common {
 }
 
 impl Common {
+    /// The profile that `-p` names, if it names one.
+    ///
+    /// # Errors
+    /// As [`crate::config::load`].
+    pub fn load_optional_profile(&self, run: &mut Run) -> Result<Option<Profile>> {
+        self.profile.as_ref().map(|_| self.load_profile(run)).transpose()
+    }
+
     /// The profile that `-p` names.
     ///
     /// # Errors

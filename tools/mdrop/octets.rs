@@ -126,12 +126,18 @@ macro_rules! octets_members {
             }
 
             /// Writes one of the two members, or none.
+            ///
+            /// # Errors
+            /// The serializer's.
             pub fn serialize<S: Serializer>(value: &Option<Octets>, serializer: S) -> Result<S::Ok, S::Error> {
                 let (text, b64) = value.as_ref().map_or((None, None), super::split);
                 Out { $name: text, b64 }.serialize(serializer)
             }
 
             /// Reads whichever of the two members is there.
+            ///
+            /// # Errors
+            /// The deserializer's, and base64 that is none.
             pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Octets>, D::Error> {
                 let members = In::deserialize(deserializer)?;
                 Ok(super::join(members.$name, members.b64))
@@ -148,6 +154,7 @@ octets_members! {
     address "address_b64",
     mailbox "mailbox_b64",
     uidl "uidl_b64",
+    path "path_b64",
 }
 
 #[cfg(test)]

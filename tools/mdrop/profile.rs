@@ -324,10 +324,8 @@ pub fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
         let mut what = e.message().lines().next().unwrap_or("not TOML").to_owned();
         if let Some((unknown, known)) = unknown_key(e.message()) {
             let nearest = known.into_iter().min_by_key(|key| distance(key, unknown));
-            what = format!("unknown key “{unknown}”");
-            if let Some(nearest) = nearest {
-                what += &format!("; did you mean “{nearest}”?");
-            }
+            let hint = nearest.map(|nearest| format!("; did you mean “{nearest}”?")).unwrap_or_default();
+            what = format!("unknown key “{unknown}”{hint}");
         }
         Error::new(Status::Config, what).about(format!("line {line}"))
     })
@@ -364,9 +362,9 @@ mod tests {
     fn a_short_profile_gets_the_documented_defaults() -> Result<()> {
         let profile = Profile::parse("acme", PROFILE)?;
         assert_eq!((profile.account.port(), profile.account.tls, profile.account.verify), (993, Tls::Implicit, true));
-        assert_eq!(profile.account.timeout, Duration::from_secs(60));
+        assert_eq!(profile.account.timeout, Duration::from_mins(1));
         assert_eq!((profile.route.subaddress.as_str(), profile.route.file_senders), ("+", true));
-        assert_eq!((profile.purge.enabled, profile.purge.after), (false, Duration::from_secs(30 * 86_400)));
+        assert_eq!((profile.purge.enabled, profile.purge.after), (false, Duration::from_hours(720)));
         assert_eq!(profile.compare(), Compare::Size);
         assert_eq!(profile.account().login, "archive@example.com@mail.example.com");
         Ok(())
@@ -386,7 +384,7 @@ mod tests {
 
     #[test]
     fn time_spans_have_a_unit() {
-        assert_eq!(parse_duration("30d"), Some(Duration::from_secs(2_592_000)));
+        assert_eq!(parse_duration("30d"), Some(Duration::from_hours(720)));
         assert_eq!(parse_duration("0d"), Some(Duration::ZERO));
         for bad in ["", "30", "d", "-1d", "1y", "99999999999999999999d", "1000000000d", "3 d", "3é"] {
             assert_eq!(parse_duration(bad), None, "{bad}");

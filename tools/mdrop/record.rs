@@ -322,8 +322,8 @@ pub struct Known {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_size: Option<u64>,
     /// The stable name on disk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
+    #[serde(flatten, with = "octets::path")]
+    pub path: Option<Octets>,
 }
 
 /// What an archived message looked like on the server.

@@ -44,9 +44,39 @@ pub struct Meta {
     /// Its flags on the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
-    /// What mdrop-route decided; none before it has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What mdrop-route decided; none before it has. Its members stand beside the others.
+    #[serde(flatten, with = "routing")]
     pub route: Option<Routing>,
+}
+
+/// [`Routing`] as members of the X-Mdrop line: it is there if `filings` or `skip` is. (Plain flattening of an option would take
+/// a routing that is misspelt for none.)
+mod routing {
+    use super::Routing;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    struct Members {
+        sender: Option<super::Sender>,
+        recipients: Option<Vec<super::Recipient>>,
+        filings: Option<Vec<super::Filing>>,
+        journal: Option<super::Journal>,
+        findings: Option<Vec<super::Finding>>,
+        skip: Option<String>,
+        settings: Option<super::Digest>,
+    }
+
+    #[expect(clippy::ref_option, reason = "serde's calling convention")]
+    pub fn serialize<S: Serializer>(routing: &Option<Routing>, serializer: S) -> Result<S::Ok, S::Error> {
+        routing.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Routing>, D::Error> {
+        let Members { sender, recipients, filings, journal, findings, skip, settings } = Members::deserialize(deserializer)?;
+        let routed = filings.is_some() || skip.is_some();
+        let (recipients, filings, findings) = (recipients.unwrap_or_default(), filings.unwrap_or_default(), findings.unwrap_or_default());
+        Ok(routed.then_some(Routing { sender, recipients, filings, journal, findings, skip, settings }))
+    }
 }
 
 /// What mdrop-route adds to a message.

@@ -94,7 +94,11 @@ impl<'a> Checker<'a> {
         if number == expected {
             return Ok(());
         }
-        let what = if number == expected + 1 { format!("segment {expected} is missing") } else { format!("segments {expected} to {} are missing", number - 1) };
+        let what = if number == expected + 1 {
+            format!("segment {expected} is missing")
+        } else {
+            format!("segments {expected} to {} are missing", number - 1)
+        };
         self.damaged(what)
     }
 
@@ -210,7 +214,8 @@ impl<'a> Checker<'a> {
 
     /// Receipts of duplicates rely on messages that other commits stored.
     fn missing(&mut self) -> Result<()> {
-        let missing: Vec<(Digest, u64)> = self.relied_on.iter().filter(|(digest, _)| !self.whole.contains(digest)).map(|(d, s)| (*d, *s)).collect();
+        let missing: Vec<(Digest, u64)> =
+            self.relied_on.iter().filter(|(digest, _)| !self.whole.contains(digest)).map(|(d, s)| (*d, *s)).collect();
         for (digest, segment) in missing {
             self.damaged(format!("{digest}: segment {segment} says that it is held, but no pack holds it whole"))?;
         }
@@ -224,7 +229,8 @@ impl<'a> Checker<'a> {
 /// What the index reports.
 pub fn index_agrees(archive: &crate::archive::Archive, checked: &Checked) -> Result<()> {
     let (messages, _) = archive.index.totals()?;
-    if messages == checked.distinct {
+    // What was committed while the check was walking says nothing about it.
+    if archive.head()? != checked.head || messages == checked.distinct {
         return Ok(());
     }
     let what = format!("holds {messages} messages, the packs hold {}; delete the cache folder to have it made anew", checked.distinct);

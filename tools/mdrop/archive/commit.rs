@@ -284,9 +284,9 @@ impl<'a> Decision<'a> {
             return Ok((Outcome::New, place));
         }
         let place = self.met.get(&digest).copied().or(held.map(|held| (held.pack, held.frame, held.position)));
-        place.map(|place| (Outcome::Duplicate, place)).ok_or_else(|| {
-            Error::new(Status::Software, "was neither stored before nor by this commit").about(digest.to_string())
-        })
+        place
+            .map(|place| (Outcome::Duplicate, place))
+            .ok_or_else(|| Error::new(Status::Software, "was neither stored before nor by this commit").about(digest.to_string()))
     }
 
     /// The filings this arrival adds: each (user, fingerprint, role) is filed once. Mail that was not routed is everybody's unknown.

@@ -53,6 +53,7 @@ pub struct Index {
 static PATH: OnceLock<PathBuf> = OnceLock::new();
 
 /// How SQLite's failures are reported. A corrupt index is removed: it is made anew by the next run, and nothing is lost with it.
+#[expect(clippy::needless_pass_by_value, reason = "it serves map_err")]
 pub(super) fn wrong(error: rusqlite::Error) -> Error {
     let code = match &error {
         rusqlite::Error::SqliteFailure(failure, _) => Some(failure.code),
@@ -201,7 +202,9 @@ fn place(shelf: &Shelf, archive: &str, path: Option<&Path>) -> Result<PathBuf> {
     }
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
-    let folder = user.ok_or_else(|| Error::new(Status::CantCreate, "the archive can't be written, and there is no HOME for its index"))?.join("mdrop");
+    let folder = user
+        .ok_or_else(|| Error::new(Status::CantCreate, "the archive can't be written, and there is no HOME for its index"))?
+        .join("mdrop");
     durable::make_folder(&folder)?;
     Ok(folder.join(format!("{archive}.sqlite")))
 }

@@ -3,9 +3,9 @@
 //! The octets wait in memory while they are few, else in an unlinked file: 64 MiB must not stay resident, and copies of
 //! one mail that lie apart in the stream are to be put side by side.
 
+use crate::archive::Arrival;
 use crate::archive::pack::{FRAME, PackWriter};
 use crate::archive::shelf::Shelf;
-use crate::archive::Arrival;
 use crate::error::{Error, Result};
 use crate::identity::{Digest, Fingerprint};
 use crate::record::Frame;
@@ -100,12 +100,12 @@ impl Pending {
         self.spool.clear();
     }
 
-    /// Writes the pack of what is new, without what `is_held` says the archive holds by now. None if nothing is left.
+    /// Writes the pack of what is new, without what `skip` says the archive holds by now. None if nothing is left.
     ///
     /// # Errors
     /// What writing reports.
-    pub fn build(&mut self, shelf: &Shelf, is_held: impl Fn(Digest) -> Result<bool>) -> Result<Option<Built>> {
-        let frames = self.frames(is_held)?;
+    pub fn build(&mut self, shelf: &Shelf, skip: impl Fn(Digest) -> Result<bool>) -> Result<Option<Built>> {
+        let frames = self.frames(skip)?;
         if frames.is_empty() {
             return Ok(None);
         }
@@ -134,11 +134,11 @@ impl Pending {
     }
 
     /// Which messages share a frame: in the order of the stream, but copies of one mail side by side in one frame.
-    fn frames(&self, is_held: impl Fn(Digest) -> Result<bool>) -> Result<Vec<Vec<usize>>> {
+    fn frames(&self, skip: impl Fn(Digest) -> Result<bool>) -> Result<Vec<Vec<usize>>> {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let mut group_of: HashMap<Fingerprint, usize> = HashMap::new();
         for (i, waiting) in self.waiting.iter().enumerate() {
-            if waiting.octets.is_some() && !is_held(waiting.arrival.meta.digest)? {
+            if waiting.octets.is_some() && !skip(waiting.arrival.meta.digest)? {
                 let group = *group_of.entry(waiting.arrival.fingerprint).or_insert(groups.len());
                 groups.resize(groups.len().max(group + 1), Vec::new());
                 groups[group].push(i);

@@ -71,7 +71,7 @@ impl Shelf {
     /// [`Status::Io`], naming the folder.
     pub fn settle(&self) -> Result<()> {
         for series in [Series::Pack, Series::Segment] {
-            for group in names(&self.root.join(series.folder()))?.last().into_iter() {
+            if let Some(group) = names(&self.root.join(series.folder()))?.last() {
                 durable::sync_folder(&self.root.join(series.folder()).join(group))?;
                 durable::sync_folder(&self.root.join(series.folder()))?;
             }
@@ -178,7 +178,9 @@ impl Shelf {
     pub fn read_all(&self, series: Series, number: u64) -> Result<Vec<u8>> {
         let mut octets = Vec::new();
         let mut file = self.open(series, number)?;
-        file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut octets)).map_err(|e| Error::io("read", e).about(series.name(number)))?;
+        file.seek(SeekFrom::Start(0))
+            .and_then(|_| file.read_to_end(&mut octets))
+            .map_err(|e| Error::io("read", e).about(series.name(number)))?;
         Ok(octets)
     }
 

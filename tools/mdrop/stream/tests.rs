@@ -1,7 +1,7 @@
 //! Every octet comes back, and every lost or changed one is noticed.
 
 use super::*;
-use crate::error::{Error, Status};
+use crate::error::Status;
 use crate::identity::{Account, Place};
 use proptest::prelude::*;
 
@@ -33,8 +33,11 @@ impl Read for Dribble<'_> {
     }
 }
 
+/// A message with its encoded form and its octets.
+type Message = (Meta, Vec<u8>, Vec<u8>);
+
 /// Every message, or the error in its place.
-fn read_all(input: impl Read) -> Vec<std::result::Result<(Meta, Vec<u8>, Vec<u8>), Error>> {
+fn read_all(input: impl Read) -> Vec<Result<Message>> {
     let mut reader = StreamReader::new(input);
     let mut all = Vec::new();
     loop {

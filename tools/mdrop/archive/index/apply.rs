@@ -72,7 +72,8 @@ fn message_id(db: &Transaction, receipt: &Receipt) -> Sql<i64> {
     let upsert = "INSERT INTO messages (digest, fingerprint, size, pack, frame_offset, frame_length, position, adopted)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (digest) DO UPDATE SET pack = ?4, frame_offset = ?5, frame_length = ?6, position = ?7 RETURNING id";
     let adopted = *outcome == Outcome::Adopted;
-    let known: Option<i64> = db.prepare_cached("SELECT id FROM messages WHERE digest = ?1")?.query_row([digest.0], |row| row.get(0)).optional()?;
+    let known: Option<i64> =
+        db.prepare_cached("SELECT id FROM messages WHERE digest = ?1")?.query_row([digest.0], |row| row.get(0)).optional()?;
     match known {
         Some(id) if *outcome == Outcome::Duplicate => Ok(id),
         _ => {
@@ -98,7 +99,8 @@ fn take_refiling(db: &Transaction, refiling: &Refiling) -> Sql<()> {
             AND message = (SELECT id FROM messages WHERE digest = ?4)";
         db.prepare_cached(delete)?.execute(params![filing.user, key(&refiling.fingerprint), role(filing.role), refiling.digest.0])?;
     }
-    let asked = db.prepare_cached("SELECT id FROM messages WHERE digest = ?1")?.query_row([refiling.digest.0], |row| row.get(0)).optional()?;
+    let asked =
+        db.prepare_cached("SELECT id FROM messages WHERE digest = ?1")?.query_row([refiling.digest.0], |row| row.get(0)).optional()?;
     if let Some(id) = asked {
         for filing in &refiling.added {
             file(db, &refiling.fingerprint, filing, id)?;
@@ -133,7 +135,11 @@ fn scope_id(db: &Transaction, origin: &Origin) -> Sql<i64> {
     let select = "SELECT id FROM scopes WHERE account = ?1 AND login = ?2 AND kind = ?3 AND mailbox = ?4 AND uidvalidity = ?5";
     match db.prepare_cached(select)?.query_row(values, |row| row.get(0)).optional()? {
         Some(id) => Ok(id),
-        None => db.query_row("INSERT INTO scopes (account, login, kind, mailbox, uidvalidity) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id", values, |row| row.get(0)),
+        None => db.query_row(
+            "INSERT INTO scopes (account, login, kind, mailbox, uidvalidity) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+            values,
+            |row| row.get(0),
+        ),
     }
 }
 

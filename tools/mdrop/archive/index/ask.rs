@@ -2,6 +2,7 @@
 
 use super::apply::{ADOPTED, ARCHIVED, PURGED, REFUSED, from_key, key, origin_name, role, scope};
 use super::{Index, wrong};
+use crate::archive::shelf::Series;
 use crate::error::{Error, Result, Status};
 use crate::identity::{Account, Digest, Fingerprint, Origin, UidValidity};
 use crate::octets::Octets;
@@ -9,6 +10,7 @@ use crate::record::{CATCHALL, Filing, Frame, Known, Role, Sample, V1};
 use crate::time::Time;
 use crate::uids::UidSet;
 use rusqlite::{OptionalExtension, Row, params};
+use std::collections::HashSet;
 
 /// A message the archive holds, and where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +50,10 @@ pub struct OriginState {
 
 /// How many of a mailbox's newest messages stand in `known` as samples, and about how many of the others.
 const SAMPLES: u64 = 50;
+
+/// Which origins of a scope are known: archived in a pack that is there, or refused under the settings in force.
+const KNOWN: &str = "FROM origins WHERE scope = ?1 AND (state = ?2 OR state = ?3 AND settings IS ?4)
+    AND (NOT EXISTS (SELECT 1 FROM lost) OR message IS NULL OR message NOT IN (SELECT m.id FROM messages m JOIN lost USING (pack)))";
 
 const HELD: &str = "m.digest, m.fingerprint, m.size, m.pack, m.frame_offset, m.frame_length, m.position, m.adopted";
 
@@ -195,9 +201,11 @@ impl Index {
     /// # Errors
     /// What SQLite reports, and what `each` does.
     pub fn each_known(&self, account: &Account, settings: Option<Digest>, mut each: impl FnMut(Known) -> Result<()>) -> Result<()> {
+        self.note_lost_packs()?;
         let select = "SELECT id, kind, mailbox, uidvalidity FROM scopes WHERE account = ?1 AND login = ?2 ORDER BY id";
         let mut asked = self.db.prepare(select).map_err(wrong)?;
-        let rows = asked.query_map(params![account.name, account.login], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, row.get(3)?)));
+        let rows = asked
+            .query_map(params![account.name, account.login], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, row.get(3)?)));
         let scopes: Vec<(i64, i64, Vec<u8>, u32)> = rows.and_then(Iterator::collect).map_err(wrong)?;
         for (id, kind, mailbox, uidvalidity) in scopes {
             let mut known = Known {
@@ -224,12 +232,22 @@ impl Index {
         Ok(())
     }
 
+    /// Puts into a temporary table the packs that segments name and that are no longer there: what was in them is not known.
+    fn note_lost_packs(&self) -> Result<()> {
+        let there: HashSet<u64> = self.shelf.list(Series::Pack, 0)?.into_iter().collect();
+        self.db.execute_batch("CREATE TEMP TABLE IF NOT EXISTS lost (pack INTEGER PRIMARY KEY); DELETE FROM lost").map_err(wrong)?;
+        let mut asked = self.db.prepare("SELECT pack FROM packs").map_err(wrong)?;
+        let named: rusqlite::Result<Vec<u64>> = asked.query_map([], |row| row.get(0)).and_then(Iterator::collect);
+        for pack in named.map_err(wrong)?.into_iter().filter(|pack| !there.contains(pack)) {
+            self.db.execute("INSERT INTO lost VALUES (?1)", [pack]).map_err(wrong)?;
+        }
+        Ok(())
+    }
+
     fn known_uids(&self, scope: i64, settings: Option<Digest>, known: &mut Known) -> Result<()> {
         let values = params![scope, ARCHIVED, REFUSED, settings.map(|s| s.0)];
-        let count = "SELECT count(*) FROM origins WHERE scope = ?1 AND (state = ?2 OR state = ?3 AND settings IS ?4)";
-        let total: u64 = self.db.query_row(count, values, |row| row.get(0)).map_err(wrong)?;
-        let select = "SELECT name, server_size, received FROM origins WHERE scope = ?1 AND (state = ?2 OR state = ?3 AND settings IS ?4) ORDER BY name";
-        let mut asked = self.db.prepare(select).map_err(wrong)?;
+        let total: u64 = self.db.query_row(&format!("SELECT count(*) {KNOWN}"), values, |row| row.get(0)).map_err(wrong)?;
+        let mut asked = self.db.prepare(&format!("SELECT name, server_size, received {KNOWN} ORDER BY name")).map_err(wrong)?;
         let mut rows = asked.query(values).map_err(wrong)?;
         let every = (total / SAMPLES).max(1);
         for n in 0.. {
@@ -253,15 +271,13 @@ impl Index {
         pop3: bool,
         each: &mut impl FnMut(Known) -> Result<()>,
     ) -> Result<()> {
-        let select = "SELECT name, server_size FROM origins WHERE scope = ?1 AND (state = ?2 OR state = ?3 AND settings IS ?4) ORDER BY name";
-        let mut asked = self.db.prepare(select).map_err(wrong)?;
+        let mut asked = self.db.prepare(&format!("SELECT name, server_size {KNOWN} ORDER BY name")).map_err(wrong)?;
         let mut rows = asked.query(params![scope, ARCHIVED, REFUSED, settings.map(|s| s.0)]).map_err(wrong)?;
         while let Some(row) = rows.next().map_err(wrong)? {
             let name = Octets::from(row.get::<_, Vec<u8>>(0).map_err(wrong)?);
             let server_size = row.get(1).map_err(wrong)?;
             let (uidl, path) = if pop3 { (Some(name), None) } else { (None, Some(name)) };
-            let path = path.map(|path| path.lossy().into_owned());
-            each(Known { uidl, path, server_size, ..like.clone() })?;
+            each(Known { uidl, server_size, path, ..like.clone() })?;
         }
         Ok(())
     }
