@@ -17,8 +17,18 @@ struct LastWord {
     purged: bool,
 }
 
-/// Parts the given receipts into those whose copies the archive proves to hold, as the catalog has them, and those it does not, with why.
-pub fn prove(archive: &Archive, given: Vec<Receipt>, demands: &Demands) -> Result<(Vec<Receipt>, Vec<(Receipt, String)>)> {
+/// A copy that the archive does not prove to hold.
+pub struct Kept {
+    /// The receipt that was given for it.
+    pub receipt: Receipt,
+    /// Why it is kept.
+    pub why: String,
+    /// Whether that is because the archive is damaged.
+    pub damage: bool,
+}
+
+/// Parts the given receipts into those whose copies the archive proves to hold, as the catalog has them, and the others.
+pub fn prove(archive: &Archive, given: Vec<Receipt>, demands: &Demands) -> Result<(Vec<Receipt>, Vec<Kept>)> {
     let last_words = walk(archive, &given)?;
     let unreadable = read_back(archive, last_words.values().map(|last| &last.receipt))?;
     let (mut proved, mut kept) = (Vec::new(), Vec::new());
@@ -33,7 +43,7 @@ pub fn prove(archive: &Archive, given: Vec<Receipt>, demands: &Demands) -> Resul
         let proof = Proof { committed, purged: last.is_some_and(|last| last.purged), unreadable };
         match (unproved(&receipt, &proof, demands), committed) {
             (None, Some(committed)) => proved.push(committed.clone()),
-            (why, _) => kept.push((receipt, why.unwrap_or_default())),
+            (why, _) => kept.push(Kept { receipt, why: why.unwrap_or_default(), damage: unreadable.is_some() }),
         }
     }
     Ok((proved, kept))

@@ -4,7 +4,7 @@
 //!
 //! 1. formats and identities, which know nothing of sockets or files: [`octets`], [`time`], [`identity`], [`uids`],
 //!    [`error`], [`header`], [`address`], [`fingerprint`], [`record`], [`stream`], [`profile`], [`users`];
-//! 2. [`durable`], which alone calls fsync, link and rename; [`spool`], [`config`], [`interrupt`];
+//! 2. [`durable`], which alone calls fsync, link and rename; [`spool`], [`held`], [`config`], [`interrupt`];
 //! 3. [`archive`], the folder of mdrop-archive(5); [`disk`], mail that already lies on disk;
 //! 4. [`net`], which alone opens sockets;
 //! 5. [`frame`], which only a tool's main uses.
@@ -12,13 +12,16 @@
 pub mod address;
 pub mod archive;
 pub mod config;
+pub mod disk;
 pub mod durable;
 pub mod error;
 pub mod fingerprint;
 pub mod frame;
 pub mod header;
+pub mod held;
 pub mod identity;
 pub mod interrupt;
+pub mod net;
 pub mod octets;
 pub mod profile;
 pub mod record;

@@ -124,7 +124,7 @@ impl Directory {
         }
         let whole = address.normal();
         let base = self.detail(address).map(|(user, _)| address.normal_with(user));
-        let own = self.own.contains(&whole) || base.as_ref().is_some_and(|base| self.own.contains(base));
+        let own = self.owns(address);
         let user = match &self.users {
             Some(users) => users.get(&whole).or_else(|| users.get(base.as_deref()?)).map(str::to_owned),
             None => Some(base.unwrap_or(whole)),
@@ -132,16 +132,23 @@ impl Directory {
         Some(Local { exact, own, user })
     }
 
-    /// Whether it is one of the mailbox's own addresses, in whichever domain.
+    /// Whether it is one of the mailbox's own addresses, in whichever domain, with a detail or without.
     #[must_use]
-    pub fn is_own(&self, normal: &str) -> bool {
-        self.own.contains(normal)
+    pub fn owns(&self, address: &Address) -> bool {
+        let with = |local| self.own.contains(&address.normal_with(local));
+        self.has_own() && (with(address.local()) || self.detail(address).is_some_and(|(user, _)| with(user)))
     }
 
     /// Whether the mailbox's own addresses are configured.
     #[must_use]
     pub fn has_own(&self) -> bool {
         !self.own.is_empty()
+    }
+
+    /// Whether there is a users file.
+    #[must_use]
+    pub fn has_users(&self) -> bool {
+        self.users.is_some()
     }
 
     /// The local part's user and detail (RFC 5233 section 1), where it has a detail.

@@ -1,0 +1,261 @@
+//! A Dovecot of the tests' own: loopback ports that nobody uses, an ordinary folder under the build's, no system service touched.
+//!
+//! Dovecot refuses to serve mail as root, so that root gives the whole of it to `nobody` before it starts; the folder must then
+//! be one that `nobody` can reach.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// The password of every user.
+pub const PASSWORD: &str = "pw \"x\\y";
+
+/// A Dovecot that runs until it is dropped; its folder goes with it.
+pub struct Dovecot {
+    /// IMAP, with STARTTLS.
+    pub imap: u16,
+    /// IMAP over TLS.
+    pub imaps: u16,
+    /// POP3, with STLS.
+    pub pop3: u16,
+    /// POP3 over TLS.
+    pub pop3s: u16,
+    /// Its certificate, self-signed, for localhost and 127.0.0.1.
+    pub cert: PathBuf,
+    root: PathBuf,
+    owner: Option<(u32, u32)>,
+    child: Child,
+    delivered: AtomicU32,
+}
+
+impl Dovecot {
+    /// Starts one with these users, whose mailboxes are empty.
+    pub fn start(users: &[&str]) -> Self {
+        let owner = (effective_uid() == 0).then(nobody);
+        for attempt in 0.. {
+            let root = fresh_folder();
+            let ports = free_ports();
+            prepare(&root, users, ports, owner);
+            let mut child = spawn(&root, owner);
+            if wait_for(ports[0], &mut child) {
+                let [imap, imaps, pop3, pop3s] = ports;
+                let cert = root.join("cert.pem");
+                return Self { imap, imaps, pop3, pop3s, cert, root, owner, child, delivered: AtomicU32::new(0) };
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+            let log = fs::read_to_string(root.join("dovecot.log")).unwrap_or_default();
+            assert!(attempt < 3, "dovecot did not come up:\n{log}");
+        }
+        unreachable!()
+    }
+
+    /// A folder of the test's own that goes with this Dovecot.
+    pub fn folder(&self) -> &Path {
+        &self.root
+    }
+
+    /// A user's Maildir.
+    pub fn maildir(&self, user: &str) -> PathBuf {
+        self.root.join("mail").join(user).join("Maildir")
+    }
+
+    /// Puts a message into a user's INBOX, octet for octet, without flags.
+    pub fn deliver(&self, user: &str, octets: &[u8]) -> PathBuf {
+        self.deliver_to(user, "", octets)
+    }
+
+    /// Puts a message into a folder of the Maildir, such as `.Sent`.
+    pub fn deliver_to(&self, user: &str, folder: &str, octets: &[u8]) -> PathBuf {
+        let number = self.delivered.fetch_add(1, Ordering::Relaxed);
+        let maildir = self.maildir(user).join(folder);
+        for part in ["", "cur", "new", "tmp"] {
+            let part = maildir.join(part);
+            fs::create_dir_all(&part).unwrap();
+            self.give_away(&part);
+        }
+        let path = maildir.join(format!("cur/{}.M{number}P1.test:2,", 1_700_000_000 + number));
+        fs::write(&path, octets).unwrap();
+        self.give_away(&path);
+        path
+    }
+
+    /// The messages in a user's INBOX as the server should hand them out: LF as CR LF. In the order of delivery.
+    pub fn messages(&self, user: &str) -> Vec<Vec<u8>> {
+        self.files(user).into_iter().map(|path| to_crlf(&fs::read(path).unwrap())).collect()
+    }
+
+    /// The files in a user's INBOX, sorted; their names say what flags they have.
+    pub fn files(&self, user: &str) -> Vec<PathBuf> {
+        let parts = ["new", "cur"].map(|part| fs::read_dir(self.maildir(user).join(part)).unwrap());
+        let mut files: Vec<PathBuf> = parts.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    /// Writes a private profile for one of the users, and returns its path. `more` is TOML for `[account]` and what follows.
+    pub fn profile(&self, name: &str, protocol: &str, tls: &str, user: &str, more: &str) -> PathBuf {
+        let port = match (protocol, tls) {
+            ("imap", "implicit") => self.imaps,
+            ("imap", _) => self.imap,
+            (_, "implicit") => self.pop3s,
+            _ => self.pop3,
+        };
+        let secret = self.root.join("secret");
+        write_private(&secret, PASSWORD);
+        let text = format!(
+            "[account]\nprotocol = \"{protocol}\"\nhost = \"localhost\"\nport = {port}\ntls = \"{tls}\"\nusername = \"{user}\"\n\
+             password-file = \"{}\"\n{more}",
+            secret.display()
+        );
+        let path = self.root.join(format!("{name}.toml"));
+        write_private(&path, &text);
+        path
+    }
+
+    fn give_away(&self, path: &Path) {
+        if let Some((uid, gid)) = self.owner {
+            chown(path, Some(uid), Some(gid)).unwrap();
+        }
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+/// The form in which a server hands out a message that lies on disk with LF.
+pub fn to_crlf(octets: &[u8]) -> Vec<u8> {
+    octets.iter().flat_map(|octet| if *octet == b'\n' { vec![b'\r', b'\n'] } else { vec![*octet] }).collect()
+}
+
+/// Writes a file that only its owner may read.
+pub fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn effective_uid() -> u32 {
+    fs::metadata("/proc/self").unwrap().uid()
+}
+
+fn nobody() -> (u32, u32) {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap();
+    let line = passwd.lines().find(|line| line.starts_with("nobody:")).expect("a user called nobody");
+    let mut fields = line.split(':').skip(2).map(|field| field.parse().unwrap());
+    (fields.next().unwrap(), fields.next().unwrap())
+}
+
+/// A new folder under the build's, or under the system's temporary folder if others can't reach that.
+fn fresh_folder() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let build = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let reachable = build.ancestors().all(|folder| fs::metadata(folder).is_ok_and(|m| m.mode() & 0o001 != 0));
+    let parent = if reachable || effective_uid() != 0 { build } else { std::env::temp_dir() };
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = parent.join(format!("dovecot-{}-{number}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+fn free_ports() -> [u16; 4] {
+    let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+fn prepare(root: &Path, users: &[&str], ports: [u16; 4], owner: Option<(u32, u32)>) {
+    let (uid, gid) = owner.unwrap_or_else(|| (effective_uid(), fs::metadata("/proc/self").unwrap().gid()));
+    for part in ["run", "state", "index", "home", "mail"] {
+        fs::create_dir_all(root.join(part)).unwrap();
+    }
+    let mut passwd = String::new();
+    for user in users {
+        for part in ["cur", "new", "tmp"] {
+            fs::create_dir_all(root.join("mail").join(user).join("Maildir").join(part)).unwrap();
+        }
+        passwd += &format!("{user}:{{PLAIN}}{PASSWORD}:{uid}:{gid}::{}/home::\n", root.display());
+    }
+    fs::write(root.join("passwd"), passwd).unwrap();
+    make_certificate(root);
+    fs::write(root.join("dovecot.conf"), configuration(root, ports, owner.is_some())).unwrap();
+    if owner.is_some() {
+        for entry in walkdir::WalkDir::new(root) {
+            chown(entry.unwrap().path(), Some(uid), Some(gid)).unwrap();
+        }
+    }
+}
+
+fn make_certificate(root: &Path) {
+    let arguments = "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1";
+    let made = Command::new("openssl")
+        .args(arguments.split(' '))
+        .arg("-keyout")
+        .arg(root.join("key.pem"))
+        .arg("-out")
+        .arg(root.join("cert.pem"))
+        .stderr(Stdio::null())
+        .status();
+    assert!(made.is_ok_and(|status| status.success()), "openssl is needed to make a certificate: scripts/check installs it");
+}
+
+fn configuration(root: &Path, [imap, imaps, pop3, pop3s]: [u16; 4], as_nobody: bool) -> String {
+    let root = root.display();
+    let id = |flag| String::from_utf8(Command::new("id").arg(flag).output().unwrap().stdout).unwrap().trim().to_owned();
+    let (user, group) = if as_nobody {
+        let group = Command::new("id").args(["-gn", "nobody"]).output().unwrap().stdout;
+        ("nobody".into(), String::from_utf8(group).unwrap().trim().to_owned())
+    } else {
+        (id("-un"), id("-gn"))
+    };
+    let listener = |name: &str, port: u16, ssl: &str| format!("inet_listener {name} {{\nport = {port}\n{ssl}\n}}\n");
+    let (plain, tls) = ("", "ssl = yes");
+    let imap = listener("imap", imap, plain) + &listener("imaps", imaps, tls);
+    let pop3 = listener("pop3", pop3, plain) + &listener("pop3s", pop3s, tls);
+    format!(
+        "base_dir = {root}/run\nstate_dir = {root}/state\nlog_path = {root}/dovecot.log\n\
+         ssl = yes\nssl_cert = <{root}/cert.pem\nssl_key = <{root}/key.pem\nssl_min_protocol = TLSv1.2\n\
+         protocols = imap pop3\nlisten = 127.0.0.1\ndefault_internal_user = {user}\ndefault_internal_group = {group}\n\
+         default_login_user = {user}\nfirst_valid_uid = 1\nfirst_valid_gid = 1\ndisable_plaintext_auth = no\n\
+         auth_mechanisms = plain login\nmail_location = maildir:{root}/mail/%u/Maildir:INDEX={root}/index/%u\n\
+         mail_max_userip_connections = 100\nmail_fsync = never\npop3_uidl_format = %08Xu%08Xv\n\
+         service anvil {{\nchroot =\n}}\nservice stats {{\nchroot =\n}}\n\
+         service imap-login {{\nchroot =\n{imap}}}\nservice pop3-login {{\nchroot =\n{pop3}}}\n\
+         passdb {{\ndriver = passwd-file\nargs = {root}/passwd\n}}\nuserdb {{\ndriver = passwd-file\nargs = {root}/passwd\n}}\n\
+         namespace inbox {{\ninbox = yes\nseparator = /\nmailbox Trash {{\nspecial_use = \\Trash\n}}\n}}\n"
+    )
+}
+
+fn spawn(root: &Path, owner: Option<(u32, u32)>) -> Child {
+    let program = ["/usr/sbin/dovecot", "/usr/local/sbin/dovecot"].into_iter().find(|path| Path::new(path).exists());
+    let program = program.expect("dovecot is needed for this test: scripts/check installs it");
+    let mut command = Command::new(program);
+    command.arg("-F").arg("-c").arg(root.join("dovecot.conf")).stdin(Stdio::null()).stderr(Stdio::null()).current_dir(root);
+    if let Some((uid, gid)) = owner {
+        command.uid(uid).gid(gid);
+    }
+    command.spawn().expect("dovecot can't be started")
+}
+
+fn wait_for(port: u16, child: &mut Child) -> bool {
+    for _ in 0..100 {
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return true;
+        }
+        if child.try_wait().is_ok_and(|ended| ended.is_some()) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    false
+}

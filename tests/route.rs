@@ -1,0 +1,312 @@
+//! mdrop-route as a whole: streams made with the library go through the binary, and what comes out is compared.
+//!
+//! Two sets of labelled messages are tried: the project's own, which must be there, and a larger one of real mail, which is passed over
+//! with a line on stderr where it is not (`MDROP_SHARED`, or `../shared` beside the project).
+
+// Helper functions, too, are tests here.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use mdrop::identity::{Account, Origin, Place, Uid, UidValidity};
+use mdrop::record::{Record, Role, Route, V1};
+use mdrop::stream::{Measure, Meta, StreamReader, StreamWriter};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const DOMAINS: &str = "domains = [\"example.com\", \"example.org\"]\nown-addresses = [\"archive@example.com\"]\n";
+
+/// A stream of messages, with UIDs from 1.
+fn stream(messages: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let mut writer = StreamWriter::new(Vec::new());
+    for (uid, octets) in (1..).zip(messages) {
+        let mut measure = Measure::default();
+        measure.update(octets.as_ref());
+        let (size, digest, eol) = measure.finish();
+        let place = Place::Imap { mailbox: "INBOX".into(), uidvalidity: UidValidity(9), uid: Uid(uid) };
+        let origin = Origin { account: Account { name: "acme".into(), login: "a@b".into() }, place };
+        let meta = Meta { v: V1, origin, size, digest, eol, received: None, server_size: None, flags: Vec::new(), route: None };
+        writer.write_octets(&meta, &mut octets.as_ref()).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+/// A folder with a profile whose `[route]` says `settings`.
+struct Profile(tempfile::TempDir);
+
+impl Profile {
+    fn new(settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("[account]\nprotocol = \"mbox\"\npath = \"mail\"\n[route]\n{settings}");
+        let path = folder.path().join("acme.toml");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        Self(folder)
+    }
+
+    fn run(&self, more: &[&str], input: &[u8]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mdrop-route"));
+        command.arg("-p").arg(self.0.path().join("acme.toml")).args(more);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                // A tool that ends early closes its end; the output says why.
+                let _ = pipe.write_all(input);
+            });
+            child.wait_with_output().unwrap()
+        })
+    }
+
+    fn explain(&self, input: &[u8]) -> Vec<Route> {
+        let output = self.run(&["--explain", "-q"], input);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        routes(&output.stdout)
+    }
+}
+
+fn routes(lines: &[u8]) -> Vec<Route> {
+    let route = |line: &[u8]| match Record::parse(line).unwrap() {
+        Record::Route(route) => *route,
+        other => panic!("not a route: {other:?}"),
+    };
+    lines.split_inclusive(|b| *b == b'\n').map(route).collect()
+}
+
+fn recipients(route: &Route) -> BTreeSet<String> {
+    route.recipients.iter().map(|r| r.address.as_ref().unwrap().lossy().to_lowercase()).collect()
+}
+
+fn users(route: &Route) -> BTreeSet<&str> {
+    route.filings.iter().map(|filing| filing.user.as_str()).collect()
+}
+
+#[test]
+fn a_message_passes_with_its_octets_and_what_was_decided() {
+    let messages = ["Delivered-To: a@example.com\r\nFrom: b@example.com\r\n\r\nFrom here\r\n", "no header", ""];
+    let output = Profile::new(DOMAINS).run(&[], &stream(&messages));
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut reader = StreamReader::new(&output.stdout[..]);
+    for message in messages {
+        let mut octets = Vec::new();
+        let meta = reader.read(&mut std::io::sink(), &mut octets).ok().flatten().unwrap();
+        assert_eq!(octets, message.as_bytes());
+        let route = meta.route.unwrap();
+        let filings: Vec<_> = route.filings.iter().map(|f| (f.user.as_str(), f.folder.as_str(), f.role)).collect();
+        let expected = if message.starts_with('D') {
+            vec![("a@example.com", "INBOX", Role::Recipient), ("b@example.com", "INBOX", Role::Sender)]
+        } else {
+            vec![("@catchall", "INBOX", Role::Recipient)]
+        };
+        assert_eq!(filings, expected);
+    }
+}
+
+#[test]
+fn routing_twice_gives_what_routing_once_gives() {
+    let profile = Profile::new(DOMAINS);
+    let once = profile.run(&[], &stream(&["To: a@example.com\r\n\r\nx\r\n", "To: b@example.net\n\ny"])).stdout;
+    assert_eq!(profile.run(&[], &once).stdout, once);
+    let elsewhere = Profile::new("domains = [\"example.net\"]\n").run(&["--explain"], &once);
+    assert_eq!(users(&routes(&elsewhere.stdout)[1]), BTreeSet::from(["b@example.net"]));
+}
+
+#[test]
+fn explain_and_dry_run_print_every_candidate_with_its_reason() {
+    let profile = Profile::new(DOMAINS);
+    let input = stream(&["Delivered-To: archive@example.com\r\nTo: a@example.com, c@example.net\r\n\r\n"]);
+    let route = profile.explain(&input).remove(0);
+    let why: Vec<_> = route.rejected.iter().map(|r| (r.evidence.field.as_str(), r.why.as_str())).collect();
+    assert_eq!(why, [("delivered-to", "the mailbox's own address"), ("to", "not in a local domain")]);
+    assert_eq!(recipients(&route), BTreeSet::from(["a@example.com".to_owned()]));
+    assert_eq!(profile.run(&["-n"], &input).stdout, profile.run(&["--explain"], &input).stdout);
+}
+
+#[test]
+fn a_damaged_message_costs_only_itself() {
+    let mut input = stream(&["To: a@example.com\r\n\r\none\r\n", "To: b@example.com\r\n\r\ntwo\r\n", "To: c@example.com\r\n\r\nthree\r\n"]);
+    let at = memchr::memmem::find(&input, b"two").unwrap();
+    input[at] = b'T';
+    let output = Profile::new(DOMAINS).run(&["--explain"], &input);
+    assert_eq!(output.status.code(), Some(65));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.starts_with("mdrop-route: acme/INBOX: UID 2: ") && stderr.lines().count() == 1, "{stderr}");
+    let named: Vec<_> = routes(&output.stdout).iter().flat_map(recipients).collect();
+    assert_eq!(named, ["a@example.com", "c@example.com"]);
+}
+
+#[test]
+fn the_policy_for_unknown_addresses_archives_or_skips() {
+    let write_users =
+        |profile: &Profile| std::fs::write(profile.0.path().join("users.toml"), "[[user]]\nname = \"a@example.com\"\n").unwrap();
+    let input = stream(&["To: a@example.com\r\n\r\n", "To: ghost@example.com\r\n\r\n"]);
+    let archive = Profile::new(&format!("{DOMAINS}users = \"users.toml\"\n"));
+    write_users(&archive);
+    assert_eq!(archive.explain(&input).iter().map(users).collect::<Vec<_>>(), [["a@example.com"].into(), ["@catchall"].into()]);
+    let skip = Profile::new(&format!("{DOMAINS}users = \"users.toml\"\nunknown = \"skip\"\n"));
+    write_users(&skip);
+    let output = skip.run(&[], &input);
+    let mut reader = StreamReader::new(&output.stdout[..]);
+    let mut next = || reader.read(&mut std::io::sink(), &mut std::io::sink()).ok().flatten().unwrap().route.unwrap();
+    let (known, ghost) = (next(), next());
+    assert_eq!((known.skip, known.settings), (None, None));
+    assert!(ghost.filings.is_empty() && ghost.settings.is_some());
+    assert_eq!(ghost.skip.as_deref(), Some("no user has the address ghost@example.com"));
+}
+
+#[test]
+fn without_domains_nothing_is_routed_and_the_advice_is_printed() {
+    let output = Profile::new("").run(&[], &stream(&["To: a@example.com\r\n\r\n"]));
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(78), 0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("needs domains"), "{output:?}");
+}
+
+#[test]
+fn a_header_beyond_all_measure_is_told_and_what_was_seen_decides() {
+    let long = format!("Delivered-To: a@example.com\r\nX-Long: {}\r\nTo: b@example.com\r\n\r\nx\r\n", "y".repeat(17 << 20));
+    let many = "To: a@example.com\n".repeat(200_000);
+    let output = Profile::new(DOMAINS).run(&["--explain"], &stream(&[long, many]));
+    let routes = routes(&output.stdout);
+    assert!(routes.len() == 2 && routes.iter().all(|route| users(route) == BTreeSet::from(["a@example.com"])));
+    assert!(routes.iter().all(|route| route.findings.iter().any(|finding| finding.finding == "damaged")));
+}
+
+#[derive(Deserialize)]
+struct Own {
+    file: String,
+    sender: Option<String>,
+    recipients: BTreeSet<String>,
+    users: BTreeSet<String>,
+    confidence: String,
+}
+
+#[test]
+fn the_projects_own_messages_are_routed_as_labelled() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages");
+    let labels = std::fs::read_to_string(folder.join("labels.jsonl")).unwrap();
+    let rows: Vec<Own> = labels.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let messages: Vec<_> = rows.iter().map(|row| std::fs::read(folder.join(&row.file)).unwrap()).collect();
+    let profile = Profile::new(&format!("{DOMAINS}users = {:?}\n", folder.join("users.toml")));
+    let routes = profile.explain(&stream(&messages));
+    assert_eq!(routes.len(), rows.len());
+    let mut wrong = Vec::new();
+    for (row, route) in rows.iter().zip(&routes) {
+        let sender = route.sender.as_ref().map(|s| s.address.as_ref().unwrap().lossy().into_owned());
+        let labelled = row.sender.as_deref().map(|s| if s == "<>" { "" } else { s }.to_owned());
+        let filed = users(route);
+        let kind = route.recipients.first().map_or("unknown", |r| match r.evidence.kind {
+            mdrop::record::Kind::Header => "guess",
+            mdrop::record::Kind::Envelope => "envelope",
+            mdrop::record::Kind::Received => "received",
+            mdrop::record::Kind::Resent => "resent",
+            _ => "journal",
+        });
+        let right = recipients(route) == row.recipients.iter().map(|a| a.to_lowercase()).collect()
+            && filed == row.users.iter().map(String::as_str).collect()
+            && sender == labelled
+            && (kind == row.confidence || route.recipients.is_empty());
+        if !right {
+            wrong.push(format!("{}: {kind} {:?} {filed:?} from {sender:?}", row.file, recipients(route)));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+/// The folder of material that is not part of the project.
+fn shared(below: &str) -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let folder = std::env::var_os("MDROP_SHARED").map_or(beside, PathBuf::from);
+    if folder.join(below).exists() {
+        return Some(folder);
+    }
+    eprintln!("passed over: there is no {}", folder.join(below).display());
+    None
+}
+
+/// The messages of a file, which is an mbox if it begins with `From `.
+fn messages(octets: &[u8]) -> Vec<&[u8]> {
+    if !octets.starts_with(b"From ") {
+        return vec![octets];
+    }
+    let begins = memchr::memmem::find_iter(octets, b"\nFrom ").filter(|at| {
+        let before = &octets[..*at];
+        before.ends_with(b"\n") || before.ends_with(b"\n\r")
+    });
+    let mut starts: Vec<usize> = std::iter::once(0).chain(begins.map(|at| at + 1)).collect();
+    starts.push(octets.len());
+    starts.windows(2).map(|pair| &octets[pair[0]..pair[1]]).collect()
+}
+
+#[derive(Deserialize)]
+struct Labelled {
+    file: String,
+    msg: usize,
+    local_domains: Vec<String>,
+    sender: String,
+    recipients: BTreeSet<String>,
+}
+
+/// Rows whose label's sender is argued to be wrong: what it is instead, with the reason. No row's recipients are.
+const ARGUED: [(&str, &str); 2] = [
+    // `Return-Path: <email@mydomain.de>` stands in the hop that decides; that it was rewritten can't be seen, and the label is
+    // neither that nor the null sender which its note calls the true one.
+    ("flufl.bounce/tests/data/simple_08.txt", "email@mydomain.de"),
+    // No Return-Path and nothing in its place; `Sender: <gpc-talk-bounces@grizz.org>` comes before From.
+    ("flufl.bounce/tests/data/microsoft_03.txt", "gpc-talk-bounces@grizz.org"),
+];
+
+#[test]
+fn real_messages_are_routed_as_labelled() {
+    let Some(shared) = shared("routing/labelled.jsonl") else { return };
+    let labels = std::fs::read_to_string(shared.join("routing/labelled.jsonl")).unwrap();
+    let (mut wrong, mut rows) = (Vec::new(), 0);
+    for row in labels.lines().map(|line| serde_json::from_str::<Labelled>(line).unwrap()) {
+        rows += 1;
+        let octets = std::fs::read(shared.join("corpora").join(&row.file)).unwrap();
+        let message = messages(&octets)[row.msg];
+        let settings = format!("domains = {:?}\n", row.local_domains);
+        let route = Profile::new(&settings).explain(&stream(&[message])).remove(0);
+        let sender = route.sender.as_ref().map(|s| s.address.as_ref().unwrap().lossy().into_owned()).unwrap_or_default();
+        let expected: BTreeSet<String> = row.recipients.iter().map(|a| a.to_lowercase()).collect();
+        let argued = ARGUED.iter().find(|(file, _)| *file == row.file).map_or(row.sender.as_str(), |(_, sender)| sender);
+        if recipients(&route) != expected || !sender.eq_ignore_ascii_case(argued) {
+            wrong.push(format!(
+                "{} {}: {:?} from {sender:?}, not {expected:?} from {:?}",
+                row.file,
+                row.msg,
+                recipients(&route),
+                row.sender
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {rows} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_message_of_the_corpora_is_routed_without_an_error() {
+    let Some(shared) = shared("corpora/INDEX.tsv") else { return };
+    let index = std::fs::read_to_string(shared.join("corpora/INDEX.tsv")).unwrap();
+    let listed = index.lines().skip(1).filter_map(|line| line.split('\t').next());
+    // The index names more than every machine has been given.
+    let files: Vec<&str> = listed.filter(|file| shared.join("corpora").join(file).exists()).collect();
+    let profile =
+        Profile::new("domains = [\"example.com\", \"example.net\", \"example.org\", \"gmail.com\", \"jmason.org\", \"test.ex\"]\n");
+    assert!(!files.is_empty());
+    let mut count = 0;
+    for batch in files.chunks(2000) {
+        let octets: Vec<_> = batch.iter().map(|file| std::fs::read(shared.join("corpora").join(file)).unwrap()).collect();
+        let all: Vec<&[u8]> = octets.iter().flat_map(|octets| messages(octets)).collect();
+        let output = profile.run(&["-q"], &stream(&all));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut reader = StreamReader::new(&output.stdout[..]);
+        while let Some(meta) =
+            reader.read(&mut std::io::sink(), &mut std::io::sink()).map_err(mdrop::stream::ReadError::into_error).unwrap()
+        {
+            assert!(meta.route.is_some_and(|route| !route.filings.is_empty()), "{}", meta.origin);
+            count += 1;
+        }
+    }
+    assert!(count >= files.len(), "{count} of {}", files.len());
+}

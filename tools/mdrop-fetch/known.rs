@@ -1,0 +1,119 @@
+//! What is archived already, from the records of `mdrop-store --known`.
+
+use mdrop::error::{Error, Result};
+use mdrop::frame;
+use mdrop::identity::{Account, UidValidity};
+use mdrop::octets::Octets;
+use mdrop::record::{Known as KnownRecord, Record, RecordReader, Sample};
+use mdrop::uids::UidSet;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+
+/// What is archived of one mailbox and UIDVALIDITY.
+#[derive(Default, Debug)]
+pub struct KnownMailbox {
+    /// The UIDs.
+    pub uids: UidSet,
+    /// What some of them looked like on the server.
+    pub samples: Vec<Sample>,
+}
+
+/// What is archived of one account.
+#[derive(Default, Debug)]
+pub struct Known {
+    mailboxes: HashMap<Octets, HashMap<UidValidity, KnownMailbox>>,
+    /// POP3: what size the server claimed for each unique-id.
+    pub uidls: HashMap<Octets, Option<u64>>,
+    /// On disk: mailbox and path.
+    pub paths: HashSet<(Octets, Octets)>,
+}
+
+impl Known {
+    /// What is known of a mailbox under the UIDVALIDITY it has now.
+    pub fn of(&self, mailbox: &Octets, uidvalidity: UidValidity) -> Option<&KnownMailbox> {
+        self.mailboxes.get(mailbox)?.get(&uidvalidity)
+    }
+
+    /// The UIDVALIDITY under which a mailbox is known, if it is another than the one it has now.
+    pub fn other_generation(&self, mailbox: &Octets, uidvalidity: UidValidity) -> Option<UidValidity> {
+        let generations = self.mailboxes.get(mailbox)?;
+        let others = generations.keys().copied().max();
+        others.filter(|_| !generations.contains_key(&uidvalidity))
+    }
+
+    fn add(&mut self, record: KnownRecord) {
+        let KnownRecord { mailbox, uidvalidity, uids, samples, uidl, server_size, path, .. } = record;
+        match (mailbox, uidvalidity, uidl, path) {
+            (Some(mailbox), Some(uidvalidity), _, _) => {
+                let known = self.mailboxes.entry(mailbox).or_default().entry(uidvalidity).or_default();
+                uids.ranges().iter().for_each(|(first, last)| known.uids.insert_range(*first, *last));
+                known.samples.extend(samples);
+            }
+            (_, _, Some(uidl), _) => {
+                self.uidls.insert(uidl, server_size);
+            }
+            (Some(mailbox), None, _, Some(path)) => {
+                self.paths.insert((mailbox, path.into()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Reads what `--known` names, to its end; records of other accounts are passed over.
+pub fn read(from: Option<&str>, account: &Account) -> Result<Known> {
+    let about = |e: Error| e.about("--known");
+    match from {
+        None => Ok(Known::default()),
+        Some("-") => parse(BufReader::new(frame::stdin().map_err(about)?), account).map_err(about),
+        Some(path) => {
+            let about = |e: Error| e.about(path).about("--known");
+            let file = File::open(path).map_err(|e| about(Error::io("open", e)))?;
+            parse(BufReader::new(file), account).map_err(about)
+        }
+    }
+}
+
+fn parse(input: impl BufRead, account: &Account) -> Result<Known> {
+    let mut known = Known::default();
+    for record in RecordReader::new(input) {
+        match record? {
+            Record::Known(record) if record.account == account.name && record.login == account.login => known.add(*record),
+            _ => {}
+        }
+    }
+    Ok(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<Known> {
+        parse(text.as_bytes(), &Account { name: "acme".into(), login: "u@h".into() })
+    }
+
+    #[test]
+    fn only_records_of_this_account_and_login_count() -> Result<()> {
+        let line = |account: &str, login: &str, uids: &str| {
+            format!(r#"{{"type":"known","v":1,"account":"{account}","login":"{login}","mailbox":"INBOX","uidvalidity":9,"uids":"{uids}"}}"#)
+                + "\n"
+        };
+        let text = [line("acme", "u@h", "1:3"), line("acme", "v@h", "4"), line("other", "u@h", "5"), line("acme", "u@h", "7")].concat();
+        let known = read_text(&text)?;
+        let uids = known.of(&"INBOX".into(), UidValidity(9)).map(|mailbox| mailbox.uids.to_string());
+        assert_eq!(uids.as_deref(), Some("1:3,7"));
+        assert_eq!(known.other_generation(&"INBOX".into(), UidValidity(10)), Some(UidValidity(9)));
+        assert_eq!(known.other_generation(&"INBOX".into(), UidValidity(9)), None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_broken_or_cut_record_is_an_error_and_other_types_are_passed_over() {
+        assert!(read_text("{\"type\":\"finding\",\"v\":1,\"finding\":\"x\",\"text\":\"y\"}\n").is_ok());
+        for bad in ["{}\n", "x\n", "{\"type\":\"known\",\"v\":1,\"account\":\"acme\"}"] {
+            assert_eq!(read_text(bad).map_err(|e| e.status().code()).err(), Some(65), "{bad}");
+        }
+    }
+}

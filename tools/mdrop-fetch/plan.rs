@@ -1,0 +1,114 @@
+//! The one decision of mdrop-fetch, without I/O: which messages of a listing are to be fetched.
+//!
+//! A UID or UIDL that is known is trusted only as long as what the server says of it is what it said before. If one sample differs, the
+//! server has given the number to another message, and then none of them means what it meant: everything is new.
+
+use crate::known::KnownMailbox;
+use mdrop::net::imap::{Listed, Wanted};
+use mdrop::net::pop3;
+use mdrop::octets::Octets;
+use mdrop::uids::UidSet;
+use std::collections::HashMap;
+
+/// What is to be fetched of a mailbox.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan<W> {
+    /// What is wanted, in the listing's order.
+    pub wanted: Vec<W>,
+    /// Which listed UIDs are known and left out; none for POP3.
+    pub known: UidSet,
+    /// Why nothing that was known is believed, if so.
+    pub reused: Option<String>,
+}
+
+/// Plans an IMAP mailbox.
+pub fn imap(listing: &[Listed], known: Option<&KnownMailbox>) -> Plan<Wanted> {
+    let wanted = |message: &Listed| Wanted { uid: message.uid, size: message.size.unwrap_or(0) };
+    let Some(known) = known else {
+        return Plan { wanted: listing.iter().map(wanted).collect(), known: UidSet::new(), reused: None };
+    };
+    let reused = known.samples.iter().find_map(|sample| {
+        let at = listing.binary_search_by_key(&sample.uid, |message| message.uid.0).ok()?;
+        let listed = listing.get(at)?;
+        let size = differs(sample.server_size, listed.size);
+        let date = differs(sample.received, listed.received);
+        let told = |what: &str, pair: (String, String)| format!("UID {} had {what} {} and has {} now", sample.uid, pair.0, pair.1);
+        size.map(|pair| told("size", pair)).or_else(|| date.map(|pair| told("date", pair)))
+    });
+    let is_known = |message: &&Listed| reused.is_none() && known.uids.contains(message.uid.0);
+    let (old, new): (Vec<&Listed>, Vec<&Listed>) = listing.iter().partition(is_known);
+    let known = old.into_iter().map(|message| message.uid.0).collect();
+    Plan { wanted: new.into_iter().map(wanted).collect(), known, reused }
+}
+
+/// Plans a POP3 maildrop.
+pub fn pop3(listing: &[pop3::Listed], known: &HashMap<Octets, Option<u64>>) -> Plan<pop3::Listed> {
+    let reused = listing.iter().find_map(|message| {
+        let (before, now) = differs(*known.get(&message.uidl)?, message.size)?;
+        Some(format!("UIDL {} had size {before} and has {now} now", message.uidl))
+    });
+    let is_new = |message: &&pop3::Listed| reused.is_some() || !known.contains_key(&message.uidl);
+    Plan { wanted: listing.iter().filter(is_new).cloned().collect(), known: UidSet::new(), reused }
+}
+
+/// Both values as text, if both are there and differ.
+fn differs<T: PartialEq + ToString>(before: Option<T>, now: Option<T>) -> Option<(String, String)> {
+    before.zip(now).filter(|(before, now)| before != now).map(|(before, now)| (before.to_string(), now.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mdrop::identity::Uid;
+    use mdrop::record::Sample;
+    use mdrop::time::Time;
+
+    fn listed(uid: u32, size: u64) -> Listed {
+        Listed { uid: Uid(uid), size: Some(size), received: Some(Time::from_unix(i64::from(uid))), flags: [].into() }
+    }
+
+    fn sample(uid: u32, server_size: Option<u64>, received: Option<i64>) -> Sample {
+        Sample { uid, server_size, received: received.map(Time::from_unix) }
+    }
+
+    #[test]
+    fn what_is_known_is_left_out_unless_a_sample_differs() {
+        let listing = [listed(2, 20), listed(3, 30), listed(5, 50)];
+        let cases: [(&str, Vec<Sample>, &[u32]); 9] = [
+            ("", vec![], &[2, 3, 5]),
+            ("1:4", vec![], &[5]),
+            ("2:5", vec![], &[]),
+            ("2:5", vec![sample(2, Some(20), Some(2)), sample(5, Some(50), Some(5))], &[]),
+            ("2:5", vec![sample(2, Some(20), Some(2)), sample(5, Some(51), Some(5))], &[2, 3, 5]),
+            ("2:5", vec![sample(3, Some(30), Some(9))], &[2, 3, 5]),
+            ("2:5", vec![sample(3, None, None)], &[]),
+            // What was purged or deleted since is no sign of anything.
+            ("1:5", vec![sample(1, Some(9), Some(9)), sample(4, Some(9), Some(9))], &[]),
+            ("3", vec![sample(3, Some(30), Some(3))], &[2, 5]),
+        ];
+        for (uids, samples, expected) in cases {
+            let known = KnownMailbox { uids: uids.parse().unwrap(), samples };
+            let plan = imap(&listing, Some(&known));
+            let wanted: Vec<u32> = plan.wanted.iter().map(|w| w.uid.0).collect();
+            assert_eq!(wanted, expected, "{known:?}");
+            assert_eq!(plan.known.len() as usize + wanted.len(), listing.len(), "{known:?}");
+            assert_eq!(plan.reused.is_some(), !known.uids.is_empty() && wanted.len() == 3, "{known:?}");
+        }
+        assert_eq!(imap(&listing, None).wanted.len(), 3);
+    }
+
+    #[test]
+    fn a_unique_id_with_another_size_makes_the_whole_maildrop_new() {
+        let message = |number, uidl: &str, size| pop3::Listed { number, size: Some(size), uidl: uidl.into() };
+        let listing = [message(1, "a", 10), message(2, "b", 20)];
+        let wanted = |known: &[(&str, Option<u64>)]| {
+            let known = known.iter().map(|(uidl, size)| ((*uidl).into(), *size)).collect();
+            let plan = pop3(&listing, &known);
+            (plan.wanted.iter().map(|m| m.number).collect::<Vec<_>>(), plan.reused)
+        };
+        assert_eq!(wanted(&[]), (vec![1, 2], None));
+        assert_eq!(wanted(&[("a", Some(10)), ("gone", Some(1))]), (vec![2], None));
+        assert_eq!(wanted(&[("a", None), ("b", Some(20))]), (vec![], None));
+        assert_eq!(wanted(&[("a", Some(11)), ("b", Some(20))]), (vec![1, 2], Some("UIDL a had size 11 and has 10 now".into())));
+    }
+}

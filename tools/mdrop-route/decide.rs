@@ -1,0 +1,300 @@
+//! The tool's one decision: from what a header says to sender, recipients and filings, with the reason for everything.
+//!
+//! A credible journal report decides; else the field that [`crate::judge`] chooses; else what a list wrote into the Return-Path; else
+//! the guess. Nothing is dropped: whatever belongs to nobody known goes to the policy for unknown addresses. A sub-domain counts only
+//! where no exact domain is named.
+
+use crate::evidence::Header;
+use crate::journal::{Line, Report, Source};
+use crate::judge::{self, Judged, Verdict};
+use crate::policy::Policy;
+use crate::{sender, verp};
+use mdrop::address::Address;
+use mdrop::octets::Octets;
+use mdrop::profile::Unknown;
+use mdrop::record::{CATCHALL, Evidence, Filing, Kind, Recipient, Rejected, Role, Sender};
+use mdrop::users::Local;
+use std::collections::HashSet;
+
+/// What was decided for one message.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// Who sent it.
+    pub sender: Option<Sender>,
+    /// To whom it was delivered.
+    pub recipients: Vec<Recipient>,
+    /// Under whom it is filed.
+    pub filings: Vec<Filing>,
+    /// Every other candidate.
+    pub rejected: Vec<Rejected>,
+    /// What else was noticed: a word, and a text.
+    pub findings: Vec<(&'static str, String)>,
+    /// Why policy leaves it out.
+    pub skip: Option<String>,
+    /// Whether the journal report decided.
+    pub by_report: bool,
+    /// Whether a report was believed though the profile does not say who may send any.
+    pub is_unverified: bool,
+}
+
+/// A recipient that was found, with all that is known of it.
+struct Found {
+    address: Address,
+    local: Local,
+    evidence: Evidence,
+}
+
+/// What the evidence says before policy is asked.
+struct Answer {
+    found: Vec<Found>,
+    /// The hop that decided.
+    hop: u32,
+    kind: Option<Kind>,
+}
+
+/// Decides for one message, whose mail folder is `folder`. Why the candidates of the header lost is only said to `explain`.
+#[must_use]
+pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, folder: &str, explain: bool) -> Decision {
+    let judged = judge::judge(policy, header);
+    let hops = judge::trusted_hops(policy, &header.received);
+    let mut decision = Decision::default();
+    let report = report.filter(|_| is_credible(policy, header, &judged, &mut decision));
+    if header.is_report && report.is_none() && decision.findings.is_empty() {
+        decision.findings.push(("damaged", "marked as a journal report, but has no envelope that can be read".into()));
+    }
+    let answer = match report {
+        Some(report) => from_report(policy, report, &mut decision),
+        None => from_header(policy, header, &judged, hops),
+    };
+    decision.sender = match report {
+        Some(report) => report_sender(report),
+        None => sender::envelope(header, answer.hop, hops),
+    };
+    let named: HashSet<String> = answer.found.iter().map(|found| found.address.normal()).collect();
+    if explain {
+        reject(&judged, &answer, &named, &mut decision);
+    }
+    report_forgery(&judged, &named, &mut decision);
+    let authors = authors(policy, header, report);
+    file(policy, answer.found, &authors, folder, &mut decision);
+    decision
+}
+
+/// Whether a report may decide. What is not believed is routed as the plain mail it is, with a finding.
+fn is_credible(policy: &Policy, header: &Header, judged: &[Judged], decision: &mut Decision) -> bool {
+    let why = if policy.directory.has_own() && judge::delivered_to_own(judged) == Some(false) {
+        Some("it was delivered to an address that is not the mailbox's own")
+    } else if policy.journal_from.is_empty() {
+        decision.is_unverified = true;
+        let outside = !policy.trusted_by.is_empty() && comes_from_outside(policy, header);
+        outside.then_some("its Return-Path is neither null nor of a local domain")
+    } else {
+        let listed = |address: &Address| policy.journal_from.contains(&address.normal());
+        let known = sender::authors(header).iter().any(|one| one.address.as_ref().is_some_and(listed));
+        (!known).then_some("its sender is not one of journal-from")
+    };
+    let Some(why) = why else {
+        decision.by_report = true;
+        return true;
+    };
+    decision.is_unverified = false;
+    decision.findings.push(("forged", format!("looks like a journal report and is not believed: {why}")));
+    false
+}
+
+fn comes_from_outside(policy: &Policy, header: &Header) -> bool {
+    let path = header.senders.iter().find(|one| one.place.field.as_str() == "return-path");
+    path.is_some_and(|path| path.address.as_ref().is_some_and(|address| policy.directory.resolve(address).is_none()))
+}
+
+/// The recipients that a report names, and the lists that it says were expanded.
+fn from_report(policy: &Policy, report: &Report, decision: &mut Decision) -> Answer {
+    let mut found = Vec::new();
+    for line in report.recipients() {
+        let evidence = line_evidence(line);
+        if line.addresses.is_empty() {
+            decision.rejected.push(rejected(Octets::from(line.value.as_str()), &evidence, "not an address"));
+        }
+        let (forwarded, expanded) = match &line.source {
+            Some(Source::Forwarded(source)) => (source.as_slice(), &[][..]),
+            Some(Source::Expanded(lists)) => (&[][..], lists.as_slice()),
+            None => (&[][..], &[][..]),
+        };
+        for address in line.addresses.iter().chain(forwarded) {
+            match policy.directory.resolve(address) {
+                Some(local) if !local.own => found.push(Found { address: address.clone(), local, evidence: evidence.clone() }),
+                Some(_) => decision.rejected.push(rejected(address.spelt(), &evidence, "the mailbox's own address")),
+                None => decision.rejected.push(rejected(address.spelt(), &evidence, "not in a local domain")),
+            }
+        }
+        for list in expanded {
+            decision.rejected.push(rejected(list.spelt(), &evidence, "a list; its members are the recipients"));
+        }
+    }
+    Answer { found, hop: 0, kind: Some(Kind::Journal) }
+}
+
+fn line_evidence(line: &Line) -> Evidence {
+    Evidence { field: line.label.into(), position: line.position, hop: 0, kind: Kind::Journal }
+}
+
+fn report_sender(report: &Report) -> Option<Sender> {
+    let line = report.senders().find(|line| line.label == "sender")?;
+    let address = line.addresses.first().map_or_else(|| Octets::from(""), Address::spelt);
+    Some(Sender { address: Some(address), evidence: line_evidence(line) })
+}
+
+/// The recipients that the header names.
+fn from_header(policy: &Policy, header: &Header, judged: &[Judged], hops: u32) -> Answer {
+    let chosen = judge::choose(policy, judged);
+    if let Some(first) = chosen.first() {
+        return Answer { hop: first.candidate.place.hop, kind: Some(Kind::Envelope), found: found(&chosen) };
+    }
+    if let Some(last_resort) = last_resort(policy, header, hops) {
+        return Answer { hop: last_resort.evidence.hop, kind: Some(last_resort.evidence.kind), found: vec![last_resort] };
+    }
+    let guessed = judge::guess(judged);
+    Answer { hop: 0, kind: guessed.first().map(|one| one.candidate.place.kind), found: found(&guessed) }
+}
+
+fn found(chosen: &[&Judged]) -> Vec<Found> {
+    let of = |one: &&Judged| match (&one.address, &one.verdict) {
+        (Some(address), Verdict::Local(local)) => {
+            Some(Found { address: address.clone(), local: local.clone(), evidence: one.candidate.place.evidence() })
+        }
+        _ => None,
+    };
+    chosen.iter().filter_map(of).collect()
+}
+
+/// The reader's address in a list's Return-Path, or the original recipient that a Received field notes.
+fn last_resort(policy: &Policy, header: &Header, hops: u32) -> Option<Found> {
+    let fit = |address: Address, evidence: Evidence| {
+        let local = policy.directory.resolve(&address).filter(|local| local.exact && !local.own)?;
+        Some(Found { address, local, evidence })
+    };
+    let paths = header.senders.iter().filter(|one| one.place.field.as_str() == "return-path" && one.place.hop < hops);
+    let mut verps = paths.filter_map(|path| {
+        let address = verp::reader(&policy.directory, path.address.as_ref()?)?;
+        fit(address, Evidence { kind: Kind::Envelope, ..path.place.evidence() })
+    });
+    let originals = || {
+        let mut trusted = (0..hops).zip(&header.received);
+        trusted.find_map(|(hop, received)| {
+            let evidence = Evidence { field: "received".into(), position: hop + 1, hop, kind: Kind::Received };
+            fit(received.original.clone()?, evidence)
+        })
+    };
+    verps.next().or_else(originals)
+}
+
+/// Says of every candidate that is no recipient why.
+fn reject(judged: &[Judged], answer: &Answer, named: &HashSet<String>, decision: &mut Decision) {
+    let place = |evidence: &Evidence, address: &Address| (evidence.field.clone(), evidence.position, address.normal());
+    let chosen: HashSet<_> = answer.found.iter().map(|found| place(&found.evidence, &found.address)).collect();
+    let first = answer.found.first().map(|found| &found.evidence);
+    for one in judged {
+        let evidence = one.candidate.place.evidence();
+        if one.address.as_ref().is_some_and(|address| chosen.contains(&place(&evidence, address))) {
+            continue;
+        }
+        let shown = one.address.as_ref().map_or_else(|| Octets::from(one.candidate.value.as_slice()), Address::spelt);
+        let is_named = one.address.as_ref().is_some_and(|address| named.contains(&address.normal()));
+        let why = match &one.verdict {
+            Verdict::NoAddress => "not an address",
+            Verdict::Outside => "not in a local domain",
+            Verdict::Own => "the mailbox's own address",
+            Verdict::List => "the mailing list's own address",
+            Verdict::Untrusted(_) => "below the lowest Received field of a trusted host",
+            Verdict::NotTrusted => "the profile trusts other fields",
+            Verdict::Local(_) if is_named => "confirms what decided",
+            Verdict::Local(local) => loss(local, &evidence, first, answer.kind),
+        };
+        decision.rejected.push(rejected(shown, &evidence, why));
+    }
+}
+
+/// Why a local address lost.
+fn loss(local: &Local, evidence: &Evidence, first: Option<&Evidence>, kind: Option<Kind>) -> &'static str {
+    let Some(first) = first else { return "only an exact local domain is guessed from" };
+    let traces = |kind| matches!(kind, Kind::Envelope | Kind::Received);
+    if kind == Some(Kind::Journal) || !traces(evidence.kind) {
+        return if local.exact || kind == Some(Kind::Journal) { "weaker than what decided" } else { "in a sub-domain only" };
+    }
+    if !local.exact {
+        return "in a sub-domain, where an exact domain is named";
+    }
+    if evidence.hop == first.hop { "another field of this hop comes first" } else { "another hop decided" }
+}
+
+fn rejected(address: Octets, evidence: &Evidence, why: &str) -> Rejected {
+    Rejected { address: Some(address), evidence: evidence.clone(), why: why.into() }
+}
+
+/// A field below what is trusted that names somebody else than what decided.
+fn report_forgery(judged: &[Judged], named: &HashSet<String>, decision: &mut Decision) {
+    let contradicts = |one: &&Judged| {
+        let address = one.address.as_ref().filter(|_| matches!(one.verdict, Verdict::Untrusted(_)));
+        address.is_some_and(|address| !named.contains(&address.normal()))
+    };
+    let Some(one) = judged.iter().find(contradicts) else { return };
+    let (field, address) = (one.candidate.place.field.as_str(), one.address.as_ref().map(Address::normal).unwrap_or_default());
+    let text = format!("{field} names {address} below the lowest Received field of a trusted host, and does not count");
+    decision.findings.push(("forged", text));
+}
+
+/// Those of ours who wrote the message.
+fn authors(policy: &Policy, header: &Header, report: Option<&Report>) -> Vec<(String, Evidence)> {
+    let user = |address: &Address| policy.directory.resolve(address).filter(|local| !local.own).and_then(|local| local.user);
+    if let Some(report) = report {
+        let lines = report.senders().flat_map(|line| line.addresses.iter().map(move |address| (address, line_evidence(line))));
+        return lines.filter_map(|(address, evidence)| Some((user(address)?, evidence))).collect();
+    }
+    let authors = sender::authors(header);
+    authors.into_iter().filter_map(|one| Some((user(one.address.as_ref()?)?, one.place.evidence()))).collect()
+}
+
+/// Files the message under everybody known, once a role, and asks the policy about the rest.
+fn file(policy: &Policy, found: Vec<Found>, authors: &[(String, Evidence)], folder: &str, decision: &mut Decision) {
+    let mut named = HashSet::new();
+    let mut filed = HashSet::new();
+    let exact = found.iter().any(|one| one.local.exact);
+    for Found { address, local, evidence } in found {
+        if !named.insert(address.normal()) || local.exact != exact {
+            continue;
+        }
+        if let Some(user) = local.user.as_ref().filter(|user| filed.insert((*user).clone())) {
+            decision.filings.push(filing(user, folder, Role::Recipient, Some(&evidence)));
+        }
+        decision.recipients.push(Recipient { address: Some(address.spelt()), user: local.user, evidence });
+    }
+    let mut sent = HashSet::new();
+    for (user, evidence) in authors.iter().filter(|(user, _)| policy.file_senders && sent.insert(user.clone())) {
+        decision.filings.push(filing(user, folder, Role::Sender, Some(evidence)));
+    }
+    let nobody = decision.filings.is_empty();
+    let unknown = decision.recipients.iter().find(|recipient| recipient.user.is_none());
+    match policy.unknown {
+        Unknown::Skip if nobody && authors.is_empty() => decision.skip = Some(why_skipped(unknown)),
+        Unknown::Archive if nobody => {
+            let evidence = unknown.map(|recipient| recipient.evidence.clone());
+            decision.filings.push(filing(CATCHALL, folder, Role::Recipient, evidence.as_ref()));
+        }
+        // Its sender is known but not filed by this profile; nothing is dropped for that.
+        Unknown::Skip if nobody => decision.filings.push(filing(CATCHALL, folder, Role::Recipient, None)),
+        _ => {}
+    }
+}
+
+fn filing(user: &str, folder: &str, role: Role, evidence: Option<&Evidence>) -> Filing {
+    Filing { user: user.into(), folder: folder.into(), role, evidence: evidence.cloned() }
+}
+
+fn why_skipped(unknown: Option<&Recipient>) -> String {
+    let address = unknown.and_then(|recipient| recipient.address.as_ref());
+    address.map_or_else(|| "names no address in the local domains".into(), |address| format!("no user has the address {address}"))
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,203 @@
+//! Whole headers, and what they come to.
+
+use super::*;
+use crate::{evidence, journal};
+use mdrop::profile::RouteSettings;
+use mdrop::users::Users;
+
+const USERS: &str = "[[user]]\nname = \"alice@example.com\"\naliases = [\"info@example.com\"]\n[[user]]\nname = \"bob@example.com\"\n";
+
+fn settings() -> RouteSettings {
+    let domains = ["example.com", "example.org"].map(String::from).to_vec();
+    RouteSettings { domains, own_addresses: vec!["archive@example.com".into()], ..RouteSettings::default() }
+}
+
+fn decide_with(settings: &RouteSettings, users: Option<&str>, message: &str) -> Decision {
+    let policy = Policy::new(settings, users.map(|text| Users::parse(text).unwrap())).unwrap();
+    let header = evidence::read(&policy, message.as_bytes());
+    let report = journal::may_hold_report(header.is_report, &header.content_type).then(|| journal::read(message.as_bytes())).flatten();
+    decide(&policy, &header, report.as_ref(), "INBOX", true)
+}
+
+/// Recipients as `field:position address`.
+fn recipients(decision: &Decision) -> Vec<String> {
+    let show = |r: &Recipient| {
+        let address = r.address.as_ref().map(|a| a.lossy().into_owned()).unwrap_or_default();
+        format!("{}:{} {address}", r.evidence.field, r.evidence.position)
+    };
+    decision.recipients.iter().map(show).collect()
+}
+
+fn filings(decision: &Decision) -> Vec<String> {
+    decision.filings.iter().map(|f| format!("{} {}", f.user, if f.role == Role::Sender { "sender" } else { "recipient" })).collect()
+}
+
+#[test]
+fn the_topmost_hop_with_a_local_address_decides() {
+    let cases: [(&str, &[&str]); 14] = [
+        ("Delivered-To: x@host.example\nReceived: by h\nX-Original-To: a@example.com\n", &["x-original-to:1 a@example.com"]),
+        ("Delivered-To: b@example.com\nReceived: by h for <a@example.com>\n", &["received:1 a@example.com"]),
+        ("Delivered-To: b@example.com\nX-Original-To: a@example.com\n", &["x-original-to:1 a@example.com"]),
+        ("Delivered-To: a@example.com\nDelivered-To: b@example.com\n", &["delivered-to:1 a@example.com"]),
+        ("Delivered-To: a@example.com\nReceived: by h\nDelivered-To: b@example.com\n", &["delivered-to:1 a@example.com"]),
+        (
+            "Delivered-To: mailing list a@example.com\nDelivered-To: : archiv\nDelivered-To: b@example.com\n",
+            &["delivered-to:3 b@example.com"],
+        ),
+        ("Delivered-To: archive@example.com\nReceived: by h\nReceived: by i for <a@example.com>\n", &["received:2 a@example.com"]),
+        (
+            "Envelope-To: a@example.com, x@host.example,\n b@example.org\nTo: c@example.com\n",
+            &["envelope-to:1 a@example.com", "envelope-to:1 b@example.org"],
+        ),
+        ("X-Original-To: a@mail.example.com\nReceived: by h for <b@example.com>\n", &["received:1 b@example.com"]),
+        ("X-Original-To: a@mail.example.com\nTo: x@host.example\n", &["x-original-to:1 a@mail.example.com"]),
+        ("To: a@mail.example.com\n", &[]),
+        ("To: a@example.com, x@host.example\nCc: b@example.com, A@Example.com\n", &["to:1 a@example.com", "cc:1 b@example.com"]),
+        ("Resent-To: x@host.example\nResent-Bcc: a@example.com\nTo: b@example.com\n", &["resent-bcc:1 a@example.com"]),
+        ("Delivered-To: archive+a=example.org@example.com\n", &["delivered-to:1 a@example.org"]),
+    ];
+    for (message, expected) in cases {
+        assert_eq!(recipients(&decide_with(&settings(), None, message)), expected, "{message}");
+    }
+}
+
+#[test]
+fn a_mailing_list_is_not_its_reader() {
+    let list = "Return-Path: <team-bounces@example.com>\nX-Original-To: team@example.com\nDelivered-To: bob@example.com\n";
+    assert_eq!(recipients(&decide_with(&settings(), None, list)), ["delivered-to:1 bob@example.com"]);
+    let verp = "Return-Path: <roses-return-7-bob=example.com@l.example>\nTo: roses@l.example, alice@example.com\n";
+    assert_eq!(recipients(&decide_with(&settings(), None, verp)), ["return-path:1 bob@example.com"]);
+}
+
+#[test]
+fn trusted_fields_take_the_place_of_those_found() {
+    let message =
+        "X-Original-To: a@example.com\nDelivered-To: pre-pre-b@example.com\nReceived: by h for <c@example.com>\nX-Local: d@example.com\n";
+    let with = |fields: &[&str]| {
+        let trusted_fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        let settings = RouteSettings { trusted_fields, strip_prefix: Some("pre-".into()), ..settings() };
+        recipients(&decide_with(&settings, None, message))
+    };
+    assert_eq!(with(&[]), ["x-original-to:1 a@example.com"]);
+    assert_eq!(with(&["delivered-to:1", "x-original-to"]), ["delivered-to:1 pre-b@example.com"]);
+    assert_eq!(with(&["delivered-to:2", "X-Local:1"]), ["x-local:1 d@example.com"]);
+    assert_eq!(with(&["delivered-to:2"]), ["received:1 c@example.com"]);
+}
+
+#[test]
+fn a_field_below_what_a_trusted_host_wrote_does_not_count_and_is_told() {
+    let settings = RouteSettings { trusted_by: vec!["MX.example.com".into(), "in.example.com".into()], ..settings() };
+    let top = "Received: from mx.example.com (mx.example.com [192.0.2.2]) by in.example.com\n";
+    let mx = "Received: from mx.example.com (evil.example [192.0.2.1]) by mx.example.com for <alice@example.com>\n";
+    let forged = "Received: from a by mx.example.com for <bob@example.com>\nDelivered-To: bob@example.com\n";
+    let decision = decide_with(&settings, None, &format!("{top}{mx}{forged}"));
+    assert_eq!(recipients(&decision), ["received:2 alice@example.com"]);
+    assert!(matches!(decision.findings.as_slice(), [("forged", text)] if text.contains("bob@example.com")), "{:?}", decision.findings);
+    let unmarked = decide_with(&settings, None, "Delivered-To: bob@example.com\nReceived: by other.example\nTo: alice@example.com\n");
+    assert_eq!(recipients(&unmarked), ["to:1 alice@example.com"]);
+}
+
+#[test]
+fn everybody_known_is_filed_once_a_role_and_the_rest_is_left_to_the_policy() {
+    let skip = RouteSettings { unknown: Unknown::Skip, ..settings() };
+    let unfiled = RouteSettings { file_senders: false, ..settings() };
+    let (both, ghost) = ("X-Original-To: alice@example.com, INFO@example.com\n", "Delivered-To: ghost@example.com\n");
+    let mixed = "Envelope-To: ghost@example.com, bob@example.com\n";
+    let sent = "From: Alice <info@example.com>, alice@example.com\nTo: x@host.example\n";
+    let cases: [(&RouteSettings, &str, &[&str], bool); 9] = [
+        (&settings(), both, &["alice@example.com recipient"], false),
+        (&settings(), ghost, &["@catchall recipient"], false),
+        (&settings(), mixed, &["bob@example.com recipient"], false),
+        (&settings(), sent, &["alice@example.com sender"], false),
+        (&settings(), "", &["@catchall recipient"], false),
+        (&skip, ghost, &[], true),
+        (&skip, mixed, &["bob@example.com recipient"], false),
+        (&skip, sent, &["alice@example.com sender"], false),
+        (&unfiled, sent, &["@catchall recipient"], false),
+    ];
+    for (settings, message, expected, skipped) in cases {
+        let decision = decide_with(settings, Some(USERS), message);
+        assert_eq!(
+            (filings(&decision), decision.skip.is_some()),
+            (expected.iter().map(|f| (*f).to_owned()).collect(), skipped),
+            "{message}"
+        );
+    }
+    let told = decide_with(&skip, Some(USERS), ghost).skip;
+    assert_eq!(told.as_deref(), Some("no user has the address ghost@example.com"));
+}
+
+fn report(wrapper: &str, envelope: &str) -> String {
+    format!(
+        "{wrapper}X-MS-Journal-Report:\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n{envelope}\n--b\nContent-Type: message/rfc822\n\nTo: y\n\n--b--\n"
+    )
+}
+
+#[test]
+fn a_journal_report_decides_with_bcc_lists_and_forwarders() {
+    let envelope =
+        "Sender: alice@example.com\nTo: x@host.example, Forwarded: info@example.com\nBcc: bob@example.com, Expanded: staff@example.com\n";
+    let decision = decide_with(
+        &settings(),
+        Some(USERS),
+        &report("Return-Path: <>\nDelivered-To: archive@example.com\nTo: archive@example.com\n", envelope),
+    );
+    assert_eq!(recipients(&decision), ["to:1 info@example.com", "bcc:1 bob@example.com"]);
+    assert_eq!(filings(&decision), ["alice@example.com recipient", "bob@example.com recipient", "alice@example.com sender"]);
+    assert!(decision.by_report && decision.is_unverified);
+    let why = |address: &str| decision.rejected.iter().find(|r| r.address == Some(address.into())).map(|r| r.why.clone());
+    assert_eq!(why("staff@example.com").as_deref(), Some("a list; its members are the recipients"));
+    assert_eq!(why("x@host.example").as_deref(), Some("not in a local domain"));
+}
+
+#[test]
+fn a_report_that_is_not_credible_is_routed_as_plain_mail() {
+    let envelope = "Sender: x@host.example\nTo: alice@example.com\n";
+    let from = RouteSettings { journal_from: vec!["journal@example.com".into()], ..settings() };
+    let hosts = RouteSettings { trusted_by: vec!["mx.example.com".into()], ..settings() };
+    let to_box = "Delivered-To: archive@example.com\n";
+    let cases = [
+        (&settings(), "Delivered-To: bob@example.com\n".to_owned(), false),
+        (&settings(), to_box.to_owned(), true),
+        (&from, format!("{to_box}From: x@host.example\n"), false),
+        (&from, format!("{to_box}From: Journal <JOURNAL@example.com>\n"), true),
+        (&hosts, format!("Return-Path: <x@host.example>\n{to_box}Received: by mx.example.com\n"), false),
+        (&hosts, format!("Return-Path: <>\n{to_box}Received: by mx.example.com\n"), true),
+        (&hosts, format!("Return-Path: <j@example.org>\n{to_box}Received: by mx.example.com\n"), true),
+    ];
+    for (settings, wrapper, credible) in cases {
+        let decision = decide_with(settings, Some(USERS), &report(&wrapper, envelope));
+        let forged = decision.findings.iter().any(|(word, _)| *word == "forged");
+        assert_eq!((decision.by_report, forged), (credible, !credible), "{wrapper}");
+        let alice = recipients(&decision).contains(&"to:1 alice@example.com".to_owned());
+        assert_eq!(alice, credible, "{wrapper}");
+    }
+}
+
+#[test]
+fn the_sender_is_that_of_the_hop_that_decided() {
+    let sender = |message: &str| {
+        let found = decide_with(&settings(), None, message).sender;
+        found.map(|s| format!("{} {}", s.evidence.field, s.address.map(|a| a.lossy().into_owned()).unwrap_or_default()))
+    };
+    let cases = [
+        ("Return-Path: <>\nDelivered-To: a@example.com\nFrom: x@y.example\n", Some("return-path ")),
+        (
+            "Return-Path: <top@y.example>\nReceived: by h\nReturn-Path: <low@y.example>\nDelivered-To: a@example.com\n",
+            Some("return-path low@y.example"),
+        ),
+        ("Return-Path: <top@y.example>\nReceived: by h\nDelivered-To: a@example.com\n", Some("return-path top@y.example")),
+        (
+            "Return-Path: <top@y.example>\nReceived: by h\nDelivered-To: a@example.com\nReceived: by i\nReturn-Path: <low@y.example>\n",
+            Some("return-path low@y.example"),
+        ),
+        ("From: MAILER-DAEMON@y.example\nTo: a@example.com\n", Some("from ")),
+        ("X-Envelope-From: <x@y.example>\nFrom: z@y.example\n", Some("x-envelope-from x@y.example")),
+        ("Received: by h (envelope-from <x@y.example>)\nSender: z@y.example\n", Some("received x@y.example")),
+        ("Sender: z@y.example\nFrom: x@y.example\n", Some("sender z@y.example")),
+        ("Subject: x\n", None),
+    ];
+    for (message, expected) in cases {
+        assert_eq!(sender(message).as_deref(), expected, "{message}");
+    }
+}

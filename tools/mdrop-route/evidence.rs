@@ -1,0 +1,313 @@
+//! All that a header says of senders and recipients, in one pass from top to bottom: each item with its field, position and hop.
+//!
+//! Nothing is judged here. A hop is the number of Received fields above a field: hop 0 was written last, nearest to the mailbox. The
+//! order of the envelope fields inside one hop is a table, since servers write what was addressed before what it expanded to,
+//! and Delivered-To often after aliases.
+
+use crate::policy::Policy;
+use crate::received::{self, Received};
+use mdrop::address::{self, Address};
+use mdrop::header::{self, Field};
+use mdrop::record::{self, Kind};
+
+/// How much of a value that is no address is shown.
+const SHOWN: usize = 200;
+
+/// For what a field is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Envelope,
+    Received,
+    Resent,
+    Guess,
+    Sender,
+    List,
+    Report,
+    ContentType,
+}
+
+/// The fields that are read; what else looks like evidence of a recipient (X-Forwarded-To, X-Sympa-To, X-SMTP-RCPT, Reply-To) is none. Those of use `Envelope` (and Received) stand in the order in which they count inside a hop, those of use
+/// `Sender` in the order in which they are believed.
+const FIELDS: [(&str, Use); 38] = [
+    ("x-original-to", Use::Envelope),
+    ("envelope-to", Use::Envelope),
+    ("x-envelope-to", Use::Envelope),
+    ("x-real-to", Use::Envelope),
+    ("x-rcpt-to", Use::Envelope),
+    ("x-rcptto", Use::Envelope),
+    ("x-delivered-to", Use::Envelope),
+    ("x-apparently-to", Use::Envelope),
+    ("apparently-to", Use::Envelope),
+    ("original-recipient", Use::Envelope),
+    ("x-mdrcpt-to", Use::Envelope),
+    ("x-mdaemon-deliver-to", Use::Envelope),
+    ("x-deliver-to", Use::Envelope),
+    ("x-gm-original-to", Use::Envelope),
+    ("x-receiver", Use::Envelope),
+    ("received", Use::Received),
+    ("x-resolved-to", Use::Envelope),
+    ("delivered-to", Use::Envelope),
+    ("resent-to", Use::Resent),
+    ("resent-cc", Use::Resent),
+    ("resent-bcc", Use::Resent),
+    ("to", Use::Guess),
+    ("cc", Use::Guess),
+    ("bcc", Use::Guess),
+    ("return-path", Use::Sender),
+    ("x-envelope-from", Use::Sender),
+    ("x-mail-from", Use::Sender),
+    ("x-mailfrom", Use::Sender),
+    ("x-sender", Use::Sender),
+    ("sender", Use::Sender),
+    ("from", Use::Sender),
+    ("list-post", Use::List),
+    ("x-beenthere", Use::List),
+    ("mailing-list", Use::List),
+    ("x-mailing-list", Use::List),
+    ("x-ms-journal-report", Use::Report),
+    ("x-ms-exchange-organization-journal-report", Use::Report),
+    ("content-type", Use::ContentType),
+];
+
+/// One value that may name a recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The address; none where the value is no address.
+    pub address: Option<Address>,
+    /// The value, where it is no address.
+    pub value: Vec<u8>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Where a value stands in the header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The field's name in lower case.
+    pub field: Name,
+    /// The how-manieth field of that name, from 1.
+    pub position: u32,
+    /// The number of Received fields above it.
+    pub hop: u32,
+    /// The how-manieth field of the header, by which values of one field are known.
+    pub line: u32,
+    /// In which order fields of one hop count.
+    pub rank: usize,
+    /// What kind of evidence it is.
+    pub kind: Kind,
+}
+
+impl Place {
+    /// The place as records show it.
+    #[must_use]
+    pub fn evidence(&self) -> record::Evidence {
+        record::Evidence { field: self.field.as_str().into(), position: self.position, hop: self.hop, kind: self.kind }
+    }
+}
+
+/// A field's name: one of ours, or one that the profile adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// A field that every profile knows.
+    Known(&'static str),
+    /// A field that this profile trusts.
+    Added(String),
+}
+
+impl Name {
+    /// The name in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Known(name) => name,
+            Self::Added(name) => name,
+        }
+    }
+}
+
+/// A value that may name the sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SenderCandidate {
+    /// The address; none for the null sender.
+    pub address: Option<Address>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What a header says.
+#[derive(Clone, Debug, Default)]
+pub struct Header {
+    /// Everything that may name a recipient, from top to bottom.
+    pub candidates: Vec<Candidate>,
+    /// Everything that may name the sender, from top to bottom.
+    pub senders: Vec<SenderCandidate>,
+    /// The addresses of mailing lists that the message came through, in normal form.
+    pub lists: Vec<String>,
+    /// The Received fields from the top.
+    pub received: Vec<Received>,
+    /// Whether a field says that the message is a journal report.
+    pub is_report: bool,
+    /// The Content-Type field's value, unfolded; empty where there is none.
+    pub content_type: Vec<u8>,
+}
+
+/// How much of a Content-Type value is read.
+const CONTENT_TYPE: usize = 2000;
+
+/// Reads a header; `octets` may go on behind it, and may be the encoded form of a stream.
+#[must_use]
+pub fn read(policy: &Policy, octets: &[u8]) -> Header {
+    let mut reader =
+        Reader { policy, seen: [0; FIELDS.len()], added: vec![0; policy.trusted_fields.len()], line: 0, header: Header::default() };
+    for field in header::fields(octets) {
+        reader.field(&field);
+        reader.line = reader.line.saturating_add(1);
+    }
+    reader.header
+}
+
+struct Reader<'a> {
+    policy: &'a Policy,
+    /// How many fields of each name have been seen.
+    seen: [u32; FIELDS.len()],
+    added: Vec<u32>,
+    line: u32,
+    header: Header,
+}
+
+impl Reader<'_> {
+    fn field(&mut self, field: &Field) {
+        let known = FIELDS.iter().enumerate().find(|(_, (name, _))| field.is(name));
+        let Some((rank, (name, kind))) = known else {
+            return self.added_field(field);
+        };
+        let position = self.seen.get_mut(rank).map_or(1, |seen| {
+            *seen += 1;
+            *seen
+        });
+        let place = |kind| Place { field: Name::Known(name), position, hop: self.hop(), line: self.line, rank, kind };
+        match kind {
+            Use::Envelope => self.recipients(place(Kind::Envelope), address::trace(field.value), field.value),
+            Use::Received => self.received(place(Kind::Received), field.value),
+            Use::Resent => self.recipients(place(Kind::Resent), address::list(field.value), field.value),
+            Use::Guess => self.recipients(place(Kind::Header), address::list(field.value), field.value),
+            Use::Sender => self.senders(&place(Kind::Sender), field.value),
+            Use::List => self.header.lists.extend(list_addresses(field.value)),
+            Use::Report => self.header.is_report = true,
+            Use::ContentType if position == 1 => self.header.content_type = field.unfolded(CONTENT_TYPE),
+            Use::ContentType => {}
+        }
+    }
+
+    /// A field that only the profile names.
+    fn added_field(&mut self, field: &Field) {
+        let Some(at) = self.policy.trusted_fields.iter().position(|trusted| field.is(&trusted.name)) else { return };
+        let (Some(trusted), Some(seen)) = (self.policy.trusted_fields.get(at), self.added.get_mut(at)) else { return };
+        *seen += 1;
+        let (name, position) = (Name::Added(trusted.name.clone()), *seen);
+        let place = Place { field: name, position, hop: self.hop(), line: self.line, rank: FIELDS.len(), kind: Kind::Envelope };
+        self.recipients(place, address::trace(field.value), field.value);
+    }
+
+    fn hop(&self) -> u32 {
+        u32::try_from(self.header.received.len()).unwrap_or(u32::MAX)
+    }
+
+    fn recipients(&mut self, place: Place, addresses: Vec<Address>, value: &[u8]) {
+        let named = !addresses.is_empty();
+        for address in addresses {
+            self.header.candidates.push(Candidate { address: Some(address), value: Vec::new(), place: place.clone() });
+        }
+        let value = value.trim_ascii();
+        if !named && !value.is_empty() {
+            let value = value.get(..value.len().min(SHOWN)).unwrap_or_default().to_vec();
+            self.header.candidates.push(Candidate { address: None, value, place });
+        }
+    }
+
+    fn received(&mut self, place: Place, value: &[u8]) {
+        let mut received = received::read(value);
+        if let Some(address) = received.envelope_from.take() {
+            self.header.senders.push(SenderCandidate { address: Some(address), place: Place { kind: Kind::Sender, ..place.clone() } });
+        }
+        let other = received.other.take().unwrap_or_default();
+        self.recipients(place, std::mem::take(&mut received.recipients), &other);
+        self.header.received.push(received);
+    }
+
+    fn senders(&mut self, place: &Place, value: &[u8]) {
+        let is_list = matches!(place.field, Name::Known("from" | "sender"));
+        if !is_list && address::is_null(value) {
+            return self.header.senders.push(SenderCandidate { address: None, place: place.clone() });
+        }
+        let addresses = if is_list { address::list(value) } else { address::trace(value) };
+        for address in addresses {
+            self.header.senders.push(SenderCandidate { address: Some(address), place: place.clone() });
+        }
+    }
+}
+
+/// `<mailto:list@example.com>`, `list@example.com`, `contact list-help@example.com; run by …`, `list list@example.com; contact …`.
+fn list_addresses(value: &[u8]) -> Vec<String> {
+    let words = value.split(|b| b.is_ascii_whitespace() || matches!(b, b'<' | b'>' | b',' | b';' | b'?'));
+    let addresses = words.filter_map(|word| {
+        let begins = word.get(..7).is_some_and(|begin| begin.eq_ignore_ascii_case(b"mailto:"));
+        let word = if begins { word.get(7..)? } else { word };
+        std::str::from_utf8(word).ok().and_then(Address::parse)
+    });
+    addresses.map(|address| address.normal()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mdrop::profile::RouteSettings;
+
+    fn read_with(trusted: &[&str], text: &str) -> Header {
+        let trusted_fields = trusted.iter().map(|field| (*field).to_owned()).collect();
+        let settings = RouteSettings { domains: vec!["example.com".into()], trusted_fields, ..RouteSettings::default() };
+        read(&Policy::new(&settings, None).unwrap(), text.as_bytes())
+    }
+
+    fn shown(header: &Header) -> Vec<String> {
+        let show = |c: &Candidate| {
+            let what = c.address.as_ref().map_or_else(|| format!("({})", c.value.escape_ascii()), Address::normal);
+            format!("{}:{} hop {} {what}", c.place.field.as_str(), c.place.position, c.place.hop)
+        };
+        header.candidates.iter().map(show).collect()
+    }
+
+    #[test]
+    fn every_item_has_its_field_position_and_hop() {
+        let header = read_with(
+            &["x-local:1"],
+            "Delivered-To: a@example.com\nReceived: from x by y for <b@example.com>; Mon\nDELIVERED-TO: mailing list c@example.com\nX-Local: d@example.com\nReceived: by z\nTo: E <e@example.com>,\n f@example.com\nX-Forwarded-To: g@example.com\n\nTo: body@example.com\n",
+        );
+        let expected = [
+            "delivered-to:1 hop 0 a@example.com",
+            "received:1 hop 0 b@example.com",
+            "delivered-to:2 hop 1 (mailing list c@example.com)",
+            "x-local:1 hop 1 d@example.com",
+            "to:1 hop 2 e@example.com",
+            "to:1 hop 2 f@example.com",
+        ];
+        assert_eq!(shown(&header), expected);
+        assert_eq!(header.received.len(), 2);
+    }
+
+    #[test]
+    fn the_addresses_of_lists_are_found_in_every_form() {
+        let header = read_with(
+            &[],
+            "List-Post: <mailto:a@l.example?subject=x>\nMailing-List: contact b@l.example; run by ezmlm\nX-BeenThere: c@l.example\n",
+        );
+        assert_eq!(header.lists, ["a@l.example", "b@l.example", "c@l.example"]);
+    }
+
+    #[test]
+    fn the_null_sender_is_a_sender() {
+        let header = read_with(&[], "Return-Path: <>\nFrom: A <a@example.com>, b@example.com\n");
+        let senders: Vec<_> = header.senders.iter().map(|s| s.address.as_ref().map(Address::normal)).collect();
+        assert_eq!(senders, [None, Some("a@example.com".into()), Some("b@example.com".into())]);
+    }
+}

@@ -1,0 +1,170 @@
+//! Each candidate's standing, and which field decides.
+//!
+//! The topmost hop that names a local address decides, and in it the field that counts first; never the topmost field, a fixed
+//! name or the last one, since a forwarder writes above and a list below. Lower hops are never added, even where they are local.
+
+use crate::evidence::{Candidate, Header, Name};
+use crate::policy::Policy;
+use crate::received::Received;
+use crate::verp;
+use mdrop::address::Address;
+use mdrop::record::Kind;
+use mdrop::users::{Directory, Local};
+use std::collections::HashSet;
+
+/// What a candidate is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The value is no address.
+    NoAddress,
+    /// Its domain is not ours.
+    Outside,
+    /// It is the multidrop mailbox itself.
+    Own,
+    /// It is the mailing list that the message came through.
+    List,
+    /// It stands below the lowest trusted Received field.
+    Untrusted(Local),
+    /// The profile trusts other fields.
+    NotTrusted,
+    /// It may be a recipient.
+    Local(Local),
+}
+
+/// A candidate with its verdict.
+#[derive(Clone, Debug)]
+pub struct Judged<'h> {
+    /// The candidate as it stands in the header.
+    pub candidate: &'h Candidate,
+    /// Its address, a prefix stripped and an encoded form undone.
+    pub address: Option<Address>,
+    /// What it is worth.
+    pub verdict: Verdict,
+}
+
+impl Judged<'_> {
+    /// What is known of its address, if it may be a recipient in such a domain: an exact one, or a sub-domain.
+    fn local(&self, exact: bool) -> Option<&Local> {
+        match &self.verdict {
+            Verdict::Local(local) if local.exact == exact => Some(local),
+            _ => None,
+        }
+    }
+
+    fn is_trace(&self) -> bool {
+        matches!(self.candidate.place.kind, Kind::Envelope | Kind::Received)
+    }
+}
+
+/// Judges every candidate of a header by itself.
+#[must_use]
+pub fn judge<'h>(policy: &Policy, header: &'h Header) -> Vec<Judged<'h>> {
+    let lists = lists(header);
+    let hops = trusted_hops(policy, &header.received);
+    let each = |candidate: &'h Candidate| {
+        let address = candidate.address.as_ref().map(|address| clean(policy, candidate, address));
+        let verdict = address.as_ref().map_or(Verdict::NoAddress, |address| verdict(policy, candidate, address, &lists, hops));
+        Judged { candidate, address, verdict }
+    };
+    header.candidates.iter().map(each).collect()
+}
+
+fn verdict(policy: &Policy, candidate: &Candidate, address: &Address, lists: &HashSet<String>, hops: u32) -> Verdict {
+    let trace = matches!(candidate.place.kind, Kind::Envelope | Kind::Received);
+    if policy.directory.owns(address) {
+        return Verdict::Own;
+    }
+    let Some(local) = policy.directory.resolve(address) else { return Verdict::Outside };
+    if candidate.place.kind == Kind::Envelope && !policy.trusted_fields.is_empty() && trusted_at(policy, candidate).is_none() {
+        return Verdict::NotTrusted;
+    }
+    if trace && candidate.place.hop >= hops {
+        return Verdict::Untrusted(local);
+    }
+    if !lists.is_empty() && lists.contains(&address.normal()) {
+        return Verdict::List;
+    }
+    Verdict::Local(local)
+}
+
+/// The address without what the server puts before it, or the address that the mailbox's own address encodes.
+fn clean(policy: &Policy, candidate: &Candidate, address: &Address) -> Address {
+    let prefixed = candidate.place.field == Name::Known("delivered-to");
+    let stripped = policy.strip_prefix.as_ref().filter(|_| prefixed).and_then(|prefix| address.without_prefix(prefix));
+    let address = stripped.unwrap_or_else(|| address.clone());
+    encoded(&policy.directory, &address).unwrap_or(address)
+}
+
+/// `archive+user=domain@archive.example`: the address that the own address's detail holds.
+fn encoded(directory: &Directory, address: &Address) -> Option<Address> {
+    if !directory.has_own() || !address.local().contains('=') {
+        return None;
+    }
+    let cuts = address.local().match_indices(['+', '-']).take(8);
+    cuts.into_iter().find_map(|(at, _)| {
+        let own = Address::from_parts(address.local().get(..at)?, address.domain())?;
+        let (user, domain) = address.local().get(at + 1..)?.rsplit_once('=')?;
+        let inner = Address::from_parts(user, domain)?;
+        (directory.owns(&own) && directory.resolve(&inner).is_some()).then_some(inner)
+    })
+}
+
+/// The addresses of the list that a message came through; none unless a Return-Path looks like a list's.
+fn lists(header: &Header) -> HashSet<String> {
+    let paths = header.senders.iter().filter(|sender| sender.place.field == Name::Known("return-path"));
+    let bases: Vec<String> = paths.filter_map(|path| verp::list_base(path.address.as_ref()?)).collect();
+    if bases.is_empty() { HashSet::new() } else { header.lists.iter().cloned().chain(bases).collect() }
+}
+
+/// How many hops from the top are trusted. Without trusted hosts, all. With them, those down to the lowest Received field that one
+/// of them *wrote*: a field below it that only bears such a host's name counts if the one above says that the message came from there.
+#[must_use]
+pub fn trusted_hops(policy: &Policy, received: &[Received]) -> u32 {
+    if policy.trusted_by.is_empty() {
+        return u32::MAX;
+    }
+    let trusted = |host: &Option<String>| host.as_ref().is_some_and(|host| policy.trusted_by.contains(host));
+    let Some(top) = received.iter().position(|one| trusted(&one.by)) else { return 0 };
+    let pairs = received.iter().skip(top).zip(received.iter().skip(top + 1));
+    let further = pairs.take_while(|(above, below)| trusted(&below.by) && (above.is_internal || trusted(&above.from))).count();
+    u32::try_from(top + further + 1).unwrap_or(u32::MAX)
+}
+
+/// The place of a candidate's field among those that the profile trusts.
+fn trusted_at(policy: &Policy, candidate: &Candidate) -> Option<usize> {
+    let place = &candidate.place;
+    let fits = |position: Option<u32>| position.is_none_or(|position| position == place.position);
+    policy.trusted_fields.iter().position(|trusted| trusted.name == place.field.as_str() && fits(trusted.position))
+}
+
+/// The candidates of the field that decides: all local addresses that it names.
+#[must_use]
+pub fn choose<'j, 'h>(policy: &Policy, judged: &'j [Judged<'h>]) -> Vec<&'j Judged<'h>> {
+    let field = |exact: bool| {
+        let local = judged.iter().filter(|one| one.is_trace() && one.local(exact).is_some());
+        let first = local.min_by_key(|one| {
+            let place = &one.candidate.place;
+            let trusted = trusted_at(policy, one.candidate).unwrap_or(policy.trusted_fields.len());
+            (trusted, place.hop, place.rank, place.line)
+        })?;
+        let line = first.candidate.place.line;
+        Some(judged.iter().filter(|one| one.candidate.place.line == line && one.local(exact).is_some()).collect())
+    };
+    field(true).or_else(|| field(false)).unwrap_or_default()
+}
+
+/// The guess: Resent-To, Resent-Cc and Resent-Bcc if there are any, else To, Cc and Bcc; exact local domains only.
+#[must_use]
+pub fn guess<'j, 'h>(judged: &'j [Judged<'h>]) -> Vec<&'j Judged<'h>> {
+    let resent = judged.iter().any(|one| one.candidate.place.kind == Kind::Resent && one.address.is_some());
+    let kind = if resent { Kind::Resent } else { Kind::Header };
+    judged.iter().filter(|one| one.candidate.place.kind == kind && one.local(true).is_some()).collect()
+}
+
+/// Whether the topmost hop that names any local address names the mailbox's own; none if no hop names one.
+#[must_use]
+pub fn delivered_to_own(judged: &[Judged]) -> Option<bool> {
+    let local = |one: &&Judged| one.is_trace() && matches!(one.verdict, Verdict::Own | Verdict::Local(_) | Verdict::List);
+    let top = judged.iter().filter(local).map(|one| one.candidate.place.hop).min()?;
+    Some(judged.iter().filter(local).any(|one| one.candidate.place.hop == top && one.verdict == Verdict::Own))
+}

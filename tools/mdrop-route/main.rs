@@ -1,0 +1,48 @@
+//! mdrop-route: reads a stream, decides which users each message belongs to, and writes the stream with that decision (mdrop-route(1)).
+//!
+//! Bodies are passed on as they came; only the header is read, and of a journal report what encloses the message.
+
+mod decide;
+mod evidence;
+mod journal;
+mod judge;
+mod policy;
+mod received;
+mod sender;
+mod stage;
+mod verp;
+
+use clap::Parser;
+use mdrop::error::Result;
+use mdrop::frame::{self, Common, Run};
+use std::process::ExitCode;
+
+/// Decide which users each message of a stream belongs to, and say why.
+#[derive(Parser)]
+#[command(name = "mdrop-route", version)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    /// Print the decisions and their reasons, JSON lines, in place of the stream.
+    #[arg(long)]
+    explain: bool,
+}
+
+impl AsRef<Common> for Arguments {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+fn main() -> ExitCode {
+    frame::run("mdrop-route", route)
+}
+
+fn route(arguments: &Arguments, run: &mut Run) -> Result<()> {
+    let profile = arguments.common.load_profile(run)?;
+    let users = mdrop::config::load_users(&profile.route)?;
+    let policy = policy::Policy::new(&profile.route, users)?;
+    let (input, output) = (frame::stdin()?, frame::stdout()?);
+    let explain = arguments.explain || arguments.common.dry_run;
+    stage::Stage::new(&policy, output, explain).run(input, run)
+}

@@ -1,0 +1,88 @@
+//! The profile's `[route]`, checked and made ready once, so that no message pays for it.
+
+use mdrop::address::Address;
+use mdrop::error::{Error, Result, Status};
+use mdrop::identity::Digest;
+use mdrop::profile::{RouteSettings, Unknown};
+use mdrop::users::{Directory, Users, settings_digest};
+use std::collections::HashSet;
+
+/// A field that the profile trusts: `name:position`, or `name` for any position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedField {
+    /// The name in lower case.
+    pub name: String,
+    /// The how-manieth of that name from the top, from 1; any where there is none.
+    pub position: Option<u32>,
+}
+
+/// The settings by which messages are routed.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Which addresses are local, and whose.
+    pub directory: Directory,
+    /// The envelope fields that count, in the order in which they do; empty: those found.
+    pub trusted_fields: Vec<TrustedField>,
+    /// What is taken off the local part in Delivered-To.
+    pub strip_prefix: Option<String>,
+    /// The hosts whose Received fields are trusted, in lower case; empty: all.
+    pub trusted_by: HashSet<String>,
+    /// Who may send journal reports, in normal form; empty: anybody.
+    pub journal_from: HashSet<String>,
+    /// What becomes of a message for nobody known.
+    pub unknown: Unknown,
+    /// Whether mail is filed under its sender.
+    pub file_senders: bool,
+    /// The digest of all this.
+    pub digest: Digest,
+}
+
+impl Policy {
+    /// The policy of a profile.
+    ///
+    /// # Errors
+    /// [`Status::Config`], naming the value that can't be used.
+    pub fn new(settings: &RouteSettings, users: Option<Users>) -> Result<Self> {
+        let wrong = |what: String| Error::new(Status::Config, what).about("[route]");
+        let sender = |text: &String| Address::parse(text).ok_or_else(|| wrong(format!("journal-from: “{text}” is not an address")));
+        let field = |text: &String| {
+            let advice = || wrong(format!("trusted-fields: “{text}” is not a field's name and position, such as \"delivered-to:1\""));
+            trusted_field(text).ok_or_else(advice)
+        };
+        Ok(Self {
+            digest: settings_digest(settings, users.as_ref()),
+            directory: Directory::new(settings, users)?,
+            trusted_fields: settings.trusted_fields.iter().map(field).collect::<Result<_>>()?,
+            strip_prefix: settings.strip_prefix.clone().filter(|prefix| !prefix.is_empty()),
+            trusted_by: settings.trusted_by.iter().map(|host| host.trim_end_matches('.').to_ascii_lowercase()).collect(),
+            journal_from: settings.journal_from.iter().map(|text| sender(text).map(|a| a.normal())).collect::<Result<_>>()?,
+            unknown: settings.unknown,
+            file_senders: settings.file_senders,
+        })
+    }
+}
+
+fn trusted_field(text: &str) -> Option<TrustedField> {
+    let (name, position) = match text.split_once(':') {
+        Some((name, position)) => (name, Some(position.trim().parse().ok().filter(|position| *position > 0)?)),
+        None => (text, None),
+    };
+    let name = name.trim().to_ascii_lowercase();
+    let fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+    fits.then_some(TrustedField { name, position })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trusted_fields_are_a_name_and_a_position_from_one() {
+        let field = |name: &str, position| Some(TrustedField { name: name.into(), position });
+        assert_eq!(trusted_field("Delivered-To:1"), field("delivered-to", Some(1)));
+        assert_eq!(trusted_field("x-rcpt-to"), field("x-rcpt-to", None));
+        for bad in ["", ":1", "delivered-to:0", "delivered-to:x", "delivered to:1", "a:1:2"] {
+            assert_eq!(trusted_field(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! What a Received field says of its hop: who wrote it, from whom the message came, and for whom.
+//!
+//! Servers agree on the clauses' names and on little else (RFC 5321 section 4.4), so the field is cut into words and comments once,
+//! and each clause is known by the word before it. A `for` inside a comment, or one that is followed by no address, names nobody.
+
+use mdrop::address::{self, Address};
+
+/// How many words an address in angle brackets may be spread over.
+const WORDS: usize = 8;
+
+/// One Received field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// The host that wrote it, in lower case.
+    pub by: Option<String>,
+    /// The host the message came from, as the writer knows it and not as that host calls itself; none if it came from no host.
+    pub from: Option<String>,
+    /// Whether it came over the loopback interface, or from no host at all.
+    pub is_internal: bool,
+    /// The addresses after `for`.
+    pub recipients: Vec<Address>,
+    /// What stood after `for` and is no address.
+    pub other: Option<Vec<u8>>,
+    /// The envelope's sender, where the writer noted it.
+    pub envelope_from: Option<Address>,
+    /// The original recipient (RFC 3461 section 4.2), where the writer noted it.
+    pub original: Option<Address>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token<'a> {
+    Word(&'a [u8]),
+    Comment(&'a [u8]),
+    Semicolon,
+}
+
+/// Reads the field's value.
+#[must_use]
+pub fn read(value: &[u8]) -> Received {
+    let tokens = tokens(value);
+    let mut received = Received { by: host_after(&tokens, b"by"), ..Received::default() };
+    read_from(&tokens, &mut received);
+    for (at, token) in tokens.iter().enumerate() {
+        match token {
+            Token::Word(word) if is_for(word) && received.recipients.is_empty() => {
+                read_for(tokens.get(at + 1..).unwrap_or_default(), &mut received);
+            }
+            Token::Comment(comment) => read_comment(comment, &mut received),
+            _ => {}
+        }
+    }
+    received
+}
+
+/// Cuts the value at blanks, comments and semicolons; quoted strings stay whole.
+fn tokens(value: &[u8]) -> Vec<Token<'_>> {
+    let mut tokens = Vec::new();
+    let (mut rest, mut comments) = (value, true);
+    while let Some(first) = rest.first() {
+        let length = match first {
+            b if b.is_ascii_whitespace() => 1,
+            b';' => {
+                tokens.push(Token::Semicolon);
+                1
+            }
+            b'(' if comments => {
+                let length = address::comment_length(rest);
+                comments = length.is_some();
+                tokens.extend(length.and_then(|length| rest.get(1..length - 1)).map(Token::Comment));
+                length.unwrap_or(1)
+            }
+            _ => {
+                let length = word_length(rest, comments);
+                tokens.push(Token::Word(rest.get(..length).unwrap_or_default()));
+                length
+            }
+        };
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    tokens
+}
+
+fn word_length(octets: &[u8], comments: bool) -> usize {
+    let (mut quoted, mut escaped) = (false, false);
+    let end = octets.iter().position(|b| {
+        let ends = !quoted && (b.is_ascii_whitespace() || *b == b';' || (*b == b'(' && comments));
+        quoted ^= *b == b'"' && !escaped;
+        escaped = quoted && *b == b'\\' && !escaped;
+        // A quote that does not end on its line ends there.
+        quoted &= *b != b'\n';
+        ends
+    });
+    end.unwrap_or(octets.len()).max(1)
+}
+
+fn is_word(token: &Token, name: &[u8]) -> bool {
+    matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(name))
+}
+
+/// `for`, or `730for`, as one server glues it to what stands before.
+fn is_for(word: &[u8]) -> bool {
+    let digits = word.iter().take_while(|b| b.is_ascii_digit()).count();
+    word.get(digits..).is_some_and(|rest| rest.eq_ignore_ascii_case(b"for"))
+}
+
+fn host(word: &[u8]) -> String {
+    let word = word.strip_suffix(b".").unwrap_or(word);
+    String::from_utf8_lossy(word).to_lowercase()
+}
+
+fn host_after(tokens: &[Token], name: &[u8]) -> Option<String> {
+    let at = tokens.iter().position(|token| is_word(token, name))?;
+    match tokens.get(at + 1)? {
+        Token::Word(word) => Some(host(word)),
+        _ => None,
+    }
+}
+
+/// `from helo (name [ip])`, `from name (HELO helo) (ip)`, `from name ([ip] helo=helo)`: the name is the writer's finding, the helo
+/// only what the other side said.
+fn read_from(tokens: &[Token], received: &mut Received) {
+    let [first, Token::Word(said), rest @ ..] = tokens else {
+        received.is_internal = !tokens.first().is_some_and(|token| is_word(token, b"from"));
+        return;
+    };
+    if !is_word(first, b"from") {
+        received.is_internal = true;
+        return;
+    }
+    let comment = rest.first().and_then(|token| if let Token::Comment(comment) = token { Some(*comment) } else { None });
+    let loopback = |text: &[u8]| [&b"127.0.0.1"[..], b"[::1]", b"[IPv6:::1]"].iter().any(|ip| memchr::memmem::find(text, ip).is_some());
+    received.is_internal = comment.map_or(said.eq_ignore_ascii_case(b"localhost"), loopback);
+    let found = comment.and_then(|comment| comment.split(u8::is_ascii_whitespace).find(|word| !word.is_empty()));
+    received.from = Some(match found {
+        Some(word) if !word.starts_with(b"[") && !is_helo(word) => host(word),
+        _ => host(said),
+    });
+}
+
+fn is_helo(word: &[u8]) -> bool {
+    let begins = |name: &[u8]| word.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case(name));
+    begins(b"helo") || begins(b"ehlo") || word.first().is_some_and(u8::is_ascii_digit)
+}
+
+/// What follows `for`: addresses, or at the clause's end a bare name, which the writer's host completes.
+fn read_for(tokens: &[Token], received: &mut Received) {
+    let Some(Token::Word(first)) = tokens.first() else { return };
+    let mut text = first.to_vec();
+    let mut used = 1;
+    while text.starts_with(b"<") && !text.contains(&b'>') && used < WORDS {
+        let Some(Token::Word(word)) = tokens.get(used) else { break };
+        text.push(b' ');
+        text.extend_from_slice(word);
+        used += 1;
+    }
+    received.recipients = address::trace(&text);
+    if !received.recipients.is_empty() {
+        return;
+    }
+    let ends = tokens.get(used..).unwrap_or_default().iter().find(|token| !matches!(token, Token::Comment(_)));
+    let bare = text.strip_prefix(b"<").and_then(|inner| inner.strip_suffix(b">")).unwrap_or(&text);
+    let is_name = !bare.is_empty() && bare.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+'));
+    if let (true, None | Some(Token::Semicolon), Some(by)) = (is_name, ends, &received.by) {
+        received.recipients.extend(Address::parse(&format!("{}@{by}", String::from_utf8_lossy(bare))));
+    }
+    if received.recipients.is_empty() {
+        received.other = Some(text);
+    }
+}
+
+fn read_comment(comment: &[u8], received: &mut Received) {
+    for name in ["envelope-from", "envelope-sender"] {
+        if received.envelope_from.is_none() {
+            received.envelope_from = named(comment, name);
+        }
+    }
+    if received.original.is_none() {
+        received.original = named(comment, "orcpt");
+    }
+}
+
+/// The address after `name` in a comment.
+fn named(comment: &[u8], name: &str) -> Option<Address> {
+    let begins = |window: &[u8]| window.eq_ignore_ascii_case(name.as_bytes());
+    let rest = comment.get(comment.windows(name.len()).position(begins)? + name.len()..)?;
+    let rest = rest.trim_ascii_start();
+    let rest = rest.strip_prefix(b"=").unwrap_or(rest);
+    let rest = if rest.get(..7).is_some_and(|kind| kind.eq_ignore_ascii_case(b"rfc822;")) { rest.get(7..)? } else { rest };
+    address::trace(rest.get(..word_length(rest, false))?).into_iter().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_for_clause_names_recipients_in_every_form_and_nobody_where_it_is_a_trap() {
+        let cases: [(&str, &[&str]); 18] = [
+            ("from a by b with SMTP id 1 for <a@x.example>; Mon", &["a@x.example"]),
+            ("from a by b for a@x.example; Mon", &["a@x.example"]),
+            ("from a by b for a@x.example", &["a@x.example"]),
+            ("from a by b id 7\r\n\tfor a@x.example (single-drop); Mon", &["a@x.example"]),
+            ("from a by b for <a@x.example> from <b@x.example>; Mon", &["a@x.example"]),
+            ("from a by b id 730for <a@x.example>; Mon", &["a@x.example"]),
+            ("from a by b for \"a b;c\"@x.example; Mon", &["\"a b;c\"@x.example"]),
+            ("from a by b for <\"a b\"@x.example>; Mon", &["\"a b\"@x.example"]),
+            ("from a by b for <a@x.example>,<b@x.example>; Mon", &["a@x.example", "b@x.example"]),
+            ("from a by Host.Example. (8.6) for nsb; Mon", &["nsb@host.example"]),
+            ("from a by host.example for nsb (x)", &["nsb@host.example"]),
+            ("from a by b for <multiple recipients>; Mon", &[]),
+            ("(qmail 12 invoked for bounce); Mon", &[]),
+            ("from a by b via smtpd (for host [192.0.2.1]); Mon", &[]),
+            ("from a by b (LSMTP for OpenVMS v1.1) with x; Mon", &[]),
+            ("from a by b with LSMTP for OpenVMS v1.1 id <1@b>; Mon", &[]),
+            ("from a (for c@x.example) by b; Mon", &[]),
+            ("from a by b for", &[]),
+        ];
+        for (value, expected) in cases {
+            let recipients: Vec<String> = read(value.as_bytes()).recipients.iter().map(|a| a.spelt().lossy().into_owned()).collect();
+            assert_eq!(recipients, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_writer_is_believed_and_not_what_the_other_side_calls_itself() {
+        let cases = [
+            ("from liar.example (real.example [192.0.2.1]) by MX.Example. (Postfix)", Some("real.example"), Some("mx.example"), false),
+            ("from real.example (HELO liar.example) (192.0.2.1) by mx.example", Some("real.example"), Some("mx.example"), false),
+            ("from real.example ([192.0.2.1] helo=liar.example) by mx.example", Some("real.example"), Some("mx.example"), false),
+            ("from localhost (localhost [127.0.0.1]) by mx.example", Some("localhost"), Some("mx.example"), true),
+            ("from localhost (evil.example [192.0.2.1]) by mx.example", Some("evil.example"), Some("mx.example"), false),
+            ("by mx.example (Postfix, from userid 0) id 1; Mon", None, Some("mx.example"), true),
+            ("", None, None, true),
+        ];
+        for (value, from, by, internal) in cases {
+            let received = read(value.as_bytes());
+            assert_eq!((received.from.as_deref(), received.by.as_deref(), received.is_internal), (from, by, internal), "{value}");
+        }
+    }
+
+    #[test]
+    fn notes_in_comments_are_read() {
+        let received =
+            read(b"from \"abc@xyz\" by h with local (Exim) (envelope-from <\"abc@xyz\"@h.example>) (ORCPT rfc822;a@x.example) id 1");
+        assert_eq!(received.envelope_from.map(|a| a.normal()).as_deref(), Some("\"abc@xyz\"@h.example"));
+        assert_eq!(received.original.map(|a| a.normal()).as_deref(), Some("a@x.example"));
+    }
+}

@@ -1,0 +1,194 @@
+//! From stream to stream: each message is held until it is known to be whole, its header is read, and it goes on with what was decided.
+
+use crate::decide::{self, Decision};
+use crate::evidence;
+use crate::journal::{self, Report};
+use crate::policy::Policy;
+use mdrop::error::Result;
+use mdrop::frame::Run;
+use mdrop::identity::Digest;
+use mdrop::record::{CATCHALL, Finding, Record, Route, V1};
+use mdrop::spool::Spool;
+use mdrop::stream::{Decoder, Journal, Meta, ReadError, Routing, StreamReader, StreamWriter};
+use std::collections::HashSet;
+use std::io::{self, Read, Write};
+
+/// How much of a message is held in memory.
+const IN_MEMORY: usize = 16 << 20;
+/// How much of a header is read.
+const LONGEST_HEADER: usize = 1 << 20;
+/// How much of a journal report is read.
+const LONGEST_REPORT: usize = 16 << 20;
+/// From which size on a message is handed on at once.
+const LARGE: u64 = 1 << 20;
+
+/// What comes out.
+enum Output<W: Write> {
+    /// The stream.
+    Stream(StreamWriter<W>),
+    /// Records, one a message.
+    Records(W),
+}
+
+/// The stage of the pipeline.
+pub struct Stage<'a, W: Write> {
+    policy: &'a Policy,
+    output: Output<W>,
+    /// Whether it was said that reports are believed unverified.
+    told: bool,
+}
+
+impl<'a, W: Write> Stage<'a, W> {
+    /// A stage that writes a stream, or with `explain` records.
+    pub fn new(policy: &'a Policy, output: W, explain: bool) -> Self {
+        let output = if explain { Output::Records(output) } else { Output::Stream(StreamWriter::new(output)) };
+        Self { policy, output, told: false }
+    }
+
+    /// Carries every message from `input` to the output. A damaged message is reported and left behind.
+    ///
+    /// # Errors
+    /// What the input, the output and the run log report; what was whole before has been written.
+    pub fn run(mut self, input: impl Read, run: &mut Run) -> Result<()> {
+        let carried = self.carry_all(input, run);
+        let flushed = self.flush();
+        carried.and(flushed)
+    }
+
+    fn carry_all(&mut self, input: impl Read, run: &mut Run) -> Result<()> {
+        let mut reader = StreamReader::new(input);
+        let mut spool = Spool::new(IN_MEMORY);
+        loop {
+            spool.clear();
+            match reader.read(&mut spool, &mut io::sink()) {
+                Ok(None) => return Ok(()),
+                Ok(Some(meta)) => self.carry(meta, &mut spool, run)?,
+                Err(ReadError::Message(error)) => run.fail_message(None, &error)?,
+                Err(other) => return Err(other.into_error()),
+            }
+        }
+    }
+
+    fn carry(&mut self, meta: Meta, spool: &mut Spool, run: &mut Run) -> Result<()> {
+        let header = beginning(spool, LONGEST_HEADER, |octets| {
+            let cut = octets.len() == LONGEST_HEADER && !has_empty_line(octets);
+            (evidence::read(self.policy, octets), cut)
+        })?;
+        let (header, cut) = header;
+        let report = if journal::may_hold_report(header.is_report, &header.content_type) { read_report(&meta, spool)? } else { None };
+        let explain = matches!(self.output, Output::Records(_));
+        let mut decision = decide::decide(self.policy, &header, report.as_ref(), &meta.origin.folder().lossy(), explain);
+        if cut {
+            let text = format!("its header is longer than {LONGEST_HEADER} octets; what stands behind them was not looked at");
+            decision.findings.push(("damaged", text));
+        }
+        count(&meta, &decision, run);
+        self.tell(&meta, &decision, run)?;
+        self.write(meta, decision, report.as_ref(), spool)
+    }
+
+    fn write(&mut self, mut meta: Meta, decision: Decision, report: Option<&Report>, spool: &mut Spool) -> Result<()> {
+        let Output::Stream(output) = &mut self.output else { return self.explain(meta, decision) };
+        let journal = report.filter(|_| decision.by_report).map(journal_member);
+        let settings = decision.skip.is_some().then_some(self.policy.digest);
+        let findings = decision.findings.into_iter().map(|(word, text)| finding(None, word, text)).collect();
+        meta.route = Some(Routing {
+            sender: decision.sender,
+            recipients: decision.recipients,
+            filings: decision.filings,
+            journal,
+            findings,
+            skip: decision.skip,
+            settings,
+        });
+        match spool.in_memory() {
+            Some(encoded) => output.write_slice(&meta, encoded)?,
+            None => output.write_encoded(&meta, &mut spool.reader()?)?,
+        }
+        if meta.size >= LARGE { output.flush() } else { Ok(()) }
+    }
+
+    fn explain(&mut self, meta: Meta, decision: Decision) -> Result<()> {
+        let Output::Records(output) = &mut self.output else { return Ok(()) };
+        let findings = decision.findings.into_iter().map(|(word, text)| finding(None, word, text)).collect();
+        let route = Route {
+            v: V1,
+            origin: meta.origin,
+            digest: meta.digest,
+            sender: decision.sender,
+            recipients: decision.recipients,
+            filings: decision.filings,
+            rejected: decision.rejected,
+            findings,
+            skip: decision.skip,
+        };
+        Ok(output.write_all(&Record::Route(Box::new(route)).to_line()?)?)
+    }
+
+    /// Findings go to stderr and the run log, too; that reports are believed unverified is said once a run.
+    fn tell(&mut self, meta: &Meta, decision: &Decision, run: &mut Run) -> Result<()> {
+        for (word, text) in &decision.findings {
+            run.find(finding(Some(meta), word, text.clone()))?;
+        }
+        if decision.is_unverified && !std::mem::replace(&mut self.told, true) {
+            let text = "journal reports are believed without proof: name those who may send them in journal-from";
+            run.find(finding(None, "unverified", text.into()))?;
+        }
+        Ok(())
+    }
+
+    fn flush(self) -> Result<()> {
+        match self.output {
+            Output::Stream(output) => output.finish().map(drop),
+            Output::Records(mut output) => Ok(output.flush()?),
+        }
+    }
+}
+
+/// Counts the message by its outcome, and under every user it is filed for.
+fn count(meta: &Meta, decision: &Decision, run: &mut Run) {
+    let is_known = decision.filings.iter().any(|filing| filing.user != CATCHALL);
+    let outcome = match &decision.skip {
+        Some(_) => "skipped",
+        None if is_known => "routed",
+        None => "unknown",
+    };
+    run.count(outcome, meta.size);
+    let users: HashSet<&str> = decision.filings.iter().map(|filing| filing.user.as_str()).collect();
+    for user in users {
+        run.users.entry(user.into()).or_default().add(meta.size);
+    }
+}
+
+/// Gives the spool's first octets to `read`, without copying them where they lie in memory.
+fn beginning<T>(spool: &mut Spool, longest: usize, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
+    if let Some(octets) = spool.in_memory() {
+        return Ok(read(octets.get(..octets.len().min(longest)).unwrap_or_default()));
+    }
+    Ok(read(&spool.beginning(longest)?))
+}
+
+fn has_empty_line(octets: &[u8]) -> bool {
+    [&b"\n\n"[..], b"\n\r\n", b"\r\r"].iter().any(|end| memchr::memmem::find(octets, end).is_some())
+}
+
+/// Reads a report in the message's original octets, so that the inner message's place is one in them.
+fn read_report(meta: &Meta, spool: &mut Spool) -> Result<Option<Report>> {
+    let octets = beginning(spool, LONGEST_REPORT, |encoded| -> Result<Vec<u8>> {
+        let mut decoder = Decoder::new(meta.eol, meta.size, Vec::with_capacity(encoded.len()));
+        decoder.write_all(encoded)?;
+        Ok(decoder.finish()?.0)
+    })??;
+    Ok(journal::read(&octets))
+}
+
+fn journal_member(report: &Report) -> Journal {
+    let place = |octets: usize| u64::try_from(octets).ok();
+    let (offset, length) = report.inner.as_ref().map_or((None, None), |inner| (place(inner.start), place(inner.len())));
+    Journal { kind: report.format.name().into(), offset, length }
+}
+
+fn finding(meta: Option<&Meta>, word: &str, text: String) -> Finding {
+    let (origin, digest): (_, Option<Digest>) = meta.map_or((None, None), |meta| (Some(meta.origin.clone()), Some(meta.digest)));
+    Finding { v: V1, origin, digest, finding: word.into(), text }
+}

@@ -1,0 +1,167 @@
+//! Reading messages: batches by octets, two commands outstanding, each message straight from the wire into a [`Held`].
+//!
+//! The next command is on its way before the last answer is read, so that the wire never waits for us; two, because more gains nothing and
+//! a server that blocks on writing could otherwise wait for us while we wait for it. BODY.PEEK alone is asked for, which leaves
+//! `\Seen` as it is (RFC 9051 section 6.4.5).
+
+use super::answer::{Answer, Condition, Verdict};
+use super::messages::{Body, Fetched};
+use super::{Session, last_words};
+use crate::error::{Error, Result, Status};
+use crate::held::{Held, Taker};
+use crate::identity::Uid;
+use crate::uids::UidSet;
+use std::collections::{HashSet, VecDeque};
+use std::io::Write;
+
+/// How many messages one command asks for.
+const BATCH_MESSAGES: usize = 200;
+/// For how many octets, unless one message has more.
+const BATCH_OCTETS: u64 = 8 << 20;
+/// How many commands may be unanswered.
+const OUTSTANDING: usize = 2;
+
+/// A message that is wanted, and how large it is said to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its octets as listed; 0 if unknown.
+    pub size: u64,
+}
+
+/// A command on its way.
+struct Sent {
+    tag: Vec<u8>,
+    /// The UIDs of it that have not come.
+    awaited: HashSet<u32>,
+}
+
+/// Cuts what is wanted into batches.
+fn batches(wanted: &[Wanted]) -> VecDeque<Vec<u32>> {
+    let mut all = VecDeque::new();
+    let (mut batch, mut octets) = (Vec::new(), 0_u64);
+    for message in wanted {
+        if batch.len() >= BATCH_MESSAGES || (octets.saturating_add(message.size) > BATCH_OCTETS && !batch.is_empty()) {
+            all.push_back(std::mem::take(&mut batch));
+            octets = 0;
+        }
+        batch.push(message.uid.0);
+        octets = octets.saturating_add(message.size);
+    }
+    all.extend((!batch.is_empty()).then_some(batch));
+    all
+}
+
+impl Session {
+    /// Reads the octets of messages of the open mailbox, changing nothing, and hands each whole one to `taker`. A message that the
+    /// server refuses or no longer has is a failure of that message alone.
+    ///
+    /// # Errors
+    /// What the connection or `taker` reports. Messages handed over before are whole.
+    pub fn fetch(&mut self, wanted: &[Wanted], taker: &mut dyn Taker<Uid>) -> Result<()> {
+        let mut reading = Reading { queue: batches(wanted), sent: VecDeque::new(), held: Held::default(), goodbye: None };
+        let done = self.fetch_all(&mut reading, taker);
+        self.noting_death(done)
+    }
+
+    fn fetch_all(&mut self, reading: &mut Reading, taker: &mut dyn Taker<Uid>) -> Result<()> {
+        let mut answer = Answer::default();
+        loop {
+            while reading.sent.len() < OUTSTANDING {
+                let Some(batch) = reading.queue.pop_front() else { break };
+                let set: UidSet = batch.iter().copied().collect();
+                let tag = self.send(&format!("UID FETCH {set} (UID BODY.PEEK[])"))?;
+                reading.sent.push_back(Sent { tag, awaited: batch.into_iter().collect() });
+            }
+            if reading.sent.is_empty() {
+                return Ok(());
+            }
+            let shared = self.shared.clone();
+            let wire = &mut shared.lock().wire;
+            if wire.would_wait() {
+                taker.waiting()?;
+            }
+            let read = answer.read(wire, Some(&mut reading.held));
+            read.map_err(|e| last_words(e, reading.goodbye.as_ref()))?;
+            reading.take(&answer, taker)?;
+        }
+    }
+}
+
+/// A reading under way.
+struct Reading {
+    queue: VecDeque<Vec<u32>>,
+    sent: VecDeque<Sent>,
+    held: Held,
+    goodbye: Option<Condition>,
+}
+
+impl Reading {
+    fn take(&mut self, answer: &Answer, taker: &mut dyn Taker<Uid>) -> Result<()> {
+        if let Some(fetched) = Fetched::of(answer) {
+            return self.take_message(fetched, answer, taker);
+        }
+        let Some(tag) = self.sent.front().map(|sent| sent.tag.as_slice()) else { return Ok(()) };
+        match super::ending(answer, tag, &mut self.goodbye)? {
+            Some(ended) => self.end_command(&ended, taker),
+            None => Ok(()),
+        }
+    }
+
+    fn take_message(&mut self, fetched: Fetched, answer: &Answer, taker: &mut dyn Taker<Uid>) -> Result<()> {
+        // Without a UID or a body it is a change of flags, told unasked.
+        let Some(uid) = fetched.uid else { return Ok(()) };
+        if fetched.body.is_none() && !fetched.malformed {
+            return Ok(());
+        }
+        if !self.sent.iter_mut().any(|sent| sent.awaited.remove(&uid.0)) {
+            return Ok(());
+        }
+        match fetched.body {
+            _ if fetched.malformed => {
+                let what = format!("its answer is not understood: {}", answer.excerpt());
+                taker.failed(&uid, Error::new(Status::Protocol, what))
+            }
+            Some(Body::Held) => taker.message(&uid, &mut self.held),
+            Some(Body::Text(octets)) => {
+                self.held.clear();
+                self.held.write_all(&octets)?;
+                taker.message(&uid, &mut self.held)
+            }
+            _ => taker.failed(&uid, Error::new(Status::Protocol, "the server has no octets for it (NIL)")),
+        }
+    }
+
+    /// What did not come with a command that went well is gone; what did not come with one that was refused is asked for once
+    /// more, one by one, so that one bad message does not take others along.
+    fn end_command(&mut self, ended: &Condition, taker: &mut dyn Taker<Uid>) -> Result<()> {
+        let Some(sent) = self.sent.pop_front() else { return Ok(()) };
+        let mut missing: Vec<u32> = sent.awaited.into_iter().collect();
+        missing.sort_unstable();
+        if ended.verdict != Verdict::Ok && missing.len() > 1 {
+            self.queue.extend(missing.into_iter().map(|uid| vec![uid]));
+            return Ok(());
+        }
+        for uid in missing {
+            let gone = || Error::new(Status::TryAgain, "the server listed it and does not hand it out; it may have been deleted since");
+            let error = if ended.verdict == Verdict::Ok { gone() } else { ended.error("FETCH") };
+            taker.failed(&Uid(uid), error)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_bounded_by_messages_and_by_octets() {
+        let wanted = |sizes: &[u64]| -> Vec<Wanted> { (1..).zip(sizes).map(|(uid, size)| Wanted { uid: Uid(uid), size: *size }).collect() };
+        let lengths = |sizes: &[u64]| batches(&wanted(sizes)).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths(&[]), Vec::<usize>::new());
+        assert_eq!(lengths(&[0; 401]), [200, 200, 1]);
+        assert_eq!(lengths(&[5 << 20, 3 << 20, 1, u64::MAX, 1, 1]), [2, 1, 1, 2]);
+    }
+}

@@ -1,0 +1,78 @@
+//! The tap between the `imap` crate and the wire.
+//!
+//! Each `read` gives the crate at most one line, so that its own buffer is empty after every tagged answer and the next octets on the
+//! wire are ours to read: measured against letting the crate read literals, that is 1.0 times a bare socket client in place
+//! of 2 to 5 times, and flat memory. The tap also notes the tag of the command last written, which the crate keeps to itself.
+
+use crate::error::Result;
+use crate::net::wire::Wire;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The longest line the crate is given, in octets; it parses lines again and again.
+const LONGEST_LINE: usize = 1 << 20;
+
+/// The wire and what the tap has noted.
+pub(super) struct Core {
+    pub wire: Wire,
+    /// The tag of the command last written.
+    pub tag: Vec<u8>,
+    /// The line last read through the tap.
+    pub line: Vec<u8>,
+    /// How much of it the crate has.
+    given: usize,
+}
+
+/// One wire, two users: the crate through [`Tap`], and we.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Mutex<Core>>);
+
+impl Shared {
+    pub fn new(wire: Wire) -> Self {
+        Self(Arc::new(Mutex::new(Core { wire, tag: Vec::new(), line: Vec::new(), given: 0 })))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Core> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the crate takes for a socket.
+pub(super) struct Tap(pub Shared);
+
+impl Core {
+    fn next_line(&mut self) -> Result<()> {
+        self.line.clear();
+        self.given = 0;
+        self.wire.read_line(&mut self.line, LONGEST_LINE)
+    }
+}
+
+impl Read for Tap {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let mut core = self.0.lock();
+        if core.given == core.line.len() {
+            core.next_line()?;
+        }
+        let given = core.given;
+        let mut rest = core.line.get(given..).unwrap_or_default();
+        let read = rest.read(to)?;
+        core.given += read;
+        Ok(read)
+    }
+}
+
+impl Write for Tap {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let mut core = self.0.lock();
+        if let Some(end) = memchr::memchr(b' ', octets) {
+            core.tag = octets.get(..end).unwrap_or_default().to_vec();
+        }
+        core.wire.send(octets)?;
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,346 @@
+//! POP3 (RFC 1939, 2449, 2595): the session that mdrop-fetch reads with and mdrop-purge deletes with.
+//!
+//! `pop3-client` encodes the requests; everything else is done here, because the crate undoes no dot-stuffing, has no TLS that
+//! compiles, no time-outs, and waits one round trip for each message. Arguments are checked for line ends before it sees them.
+
+mod fetch;
+mod unstuff;
+
+pub use fetch::Listed;
+
+use crate::error::{Error, Result, Status};
+use crate::net::secret::Secret;
+use crate::net::wire::{TlsFacts, Wire};
+use crate::net::{Narrator, tls};
+use crate::octets::Octets;
+use crate::profile::{AccountSettings, Tls};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use pop3_client::Command;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The longest line of an answer, in octets; RFC 2449 section 4 allows 512.
+const LONGEST_LINE: usize = 64 << 10;
+
+/// A session that is logged in.
+pub struct Session {
+    wire: Wire,
+    capabilities: BTreeMap<String, BTreeSet<String>>,
+    alive: bool,
+}
+
+/// A one-line answer.
+enum Reply {
+    /// `+OK`
+    Ok(String),
+    /// `-ERR`
+    Err(String),
+    /// `+ `, which asks for more (RFC 5034 section 4).
+    More,
+}
+
+impl Session {
+    /// Connects, protects the connection, and logs in.
+    ///
+    /// # Errors
+    /// As [`tls::open`]; [`Status::NoPermission`] if the login is refused, [`Status::TryAgain`] if it is for now;
+    /// [`Status::Protocol`] if the server is no POP3 server or lacks STLS or a way to log in.
+    pub fn connect(account: &AccountSettings, secret: &Secret, narrate: Narrator) -> Result<Self> {
+        let mut upgrade = |wire: &mut Wire| {
+            greet(wire)?;
+            start_tls(wire)
+        };
+        let wire = tls::open(account, &mut upgrade, narrate)?;
+        let mut session = Self { wire, capabilities: BTreeMap::new(), alive: true };
+        let about = |e: Error| e.about(format!("{}:{}", account.host, account.port()));
+        session.begin(account, secret, narrate).map_err(about)?;
+        Ok(session)
+    }
+
+    fn begin(&mut self, account: &AccountSettings, secret: &Secret, narrate: Narrator) -> Result<()> {
+        if account.tls != Tls::Starttls {
+            greet(&mut self.wire)?;
+        }
+        self.capabilities = self.ask_capabilities()?;
+        self.log_in(&account.username, secret)?;
+        narrate("login", &account.username);
+        // What is offered may differ after login (RFC 2449 section 5).
+        let after = self.ask_capabilities()?;
+        self.capabilities.extend(after);
+        let all: Vec<&str> = self.capabilities.keys().map(String::as_str).collect();
+        narrate("capabilities", &if all.is_empty() { "none named (no CAPA)".into() } else { all.join(" ") });
+        Ok(())
+    }
+
+    /// Whether the server offers something, such as `PIPELINING` or `UIDL`.
+    #[must_use]
+    pub fn offers(&self, capability: &str) -> bool {
+        self.capabilities.contains_key(capability)
+    }
+
+    /// What the TLS handshake established; none without TLS.
+    #[must_use]
+    pub fn tls(&self) -> Option<TlsFacts> {
+        self.wire.tls().cloned()
+    }
+
+    /// Whether the connection can still be used.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.alive
+    }
+
+    fn ask_capabilities(&mut self) -> Result<BTreeMap<String, BTreeSet<String>>> {
+        // The crate's own encoding of CAPA lacks its line end.
+        self.wire.send(b"CAPA\r\n")?;
+        let mut all = BTreeMap::new();
+        if let Reply::Ok(_) = self.reply()? {
+            self.lines(&mut |line| {
+                let text = String::from_utf8_lossy(line).to_ascii_uppercase();
+                let mut words = text.split_whitespace().map(str::to_owned);
+                if let Some(name) = words.next() {
+                    all.insert(name, words.collect());
+                }
+            })?;
+        }
+        Ok(all)
+    }
+
+    /// USER and PASS; AUTH PLAIN where USER is not offered or the name or password is not plain ASCII.
+    fn log_in(&mut self, username: &str, secret: &Secret) -> Result<()> {
+        let plain = self.capabilities.get("SASL").is_some_and(|kinds| kinds.contains("PLAIN"));
+        let simple = |text: &str| text.is_ascii() && text.trim() == text;
+        let user = self.capabilities.is_empty() || self.offers("USER");
+        if plain && (!user || !simple(username) || !simple(secret.reveal()) || username.contains(' ')) {
+            return self.authenticate_plain(username, secret);
+        }
+        for command in [Command::User { data: username }, Command::Pass { data: secret.reveal() }] {
+            check_argument(username).and_then(|()| check_argument(secret.reveal()))?;
+            self.request(&command)?;
+            if let Reply::Err(said) = self.reply()? {
+                return Err(refused(&said));
+            }
+        }
+        Ok(())
+    }
+
+    /// AUTH PLAIN (RFC 5034, RFC 4616).
+    fn authenticate_plain(&mut self, username: &str, secret: &Secret) -> Result<()> {
+        self.wire.send(b"AUTH PLAIN\r\n")?;
+        match self.reply()? {
+            Reply::More => {}
+            Reply::Err(said) | Reply::Ok(said) => return Err(refused(&said)),
+        }
+        let token = STANDARD.encode(format!("\0{username}\0{}", secret.reveal()));
+        self.wire.send(format!("{token}\r\n").as_bytes())?;
+        match self.reply()? {
+            Reply::Ok(_) => Ok(()),
+            Reply::Err(said) => Err(refused(&said)),
+            Reply::More => Err(Error::new(Status::Protocol, "login: the server wants more than AUTH PLAIN has")),
+        }
+    }
+
+    fn request(&mut self, command: &Command<'_>) -> Result<()> {
+        if !self.alive {
+            return Err(Error::new(Status::Unavailable, "the connection is lost"));
+        }
+        let sent = self.wire.send(command.to_request().as_bytes());
+        self.noting_death(sent)
+    }
+
+    fn noting_death<T>(&mut self, result: Result<T>) -> Result<T> {
+        self.alive &= result.is_ok();
+        result
+    }
+
+    fn reply(&mut self) -> Result<Reply> {
+        let reply = read_reply(&mut self.wire);
+        self.noting_death(reply)
+    }
+
+    /// Sends a command whose refusal is a failure; returns the words after `+OK`.
+    fn command(&mut self, command: &Command<'_>, doing: &str) -> Result<String> {
+        self.request(command)?;
+        match self.reply()? {
+            Reply::Ok(said) => Ok(said),
+            Reply::Err(said) => Err(failure(doing, &said)),
+            Reply::More => Err(Error::new(Status::Protocol, format!("{doing}: the server's answer is not understood"))),
+        }
+    }
+
+    /// The lines of a multi-line answer, without their line ends.
+    fn lines(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = self.wire.read_line(&mut line, LONGEST_LINE);
+            self.noting_death(read)?;
+            let text = line.trim_ascii_end();
+            match text.strip_prefix(b".") {
+                Some(b"") => return Ok(()),
+                Some(stuffed) => each(stuffed),
+                None => each(text),
+            }
+        }
+    }
+
+    /// How many messages the maildrop holds, and their octets as the server claims them (STAT).
+    ///
+    /// # Errors
+    /// What the server or the connection reports.
+    pub fn stat(&mut self) -> Result<(u64, u64)> {
+        let said = self.command(&Command::Stat, "STAT")?;
+        let mut numbers = said.split_whitespace().map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(messages)), Some(Ok(octets))) => Ok((messages, octets)),
+            _ => Err(Error::new(Status::Protocol, format!("STAT: answer not understood: {said}"))),
+        }
+    }
+
+    /// Lists the maildrop: LIST and UIDL together. A line that can't be understood costs its message only.
+    ///
+    /// # Errors
+    /// [`Status::Protocol`] if the server has no UIDL; what it or the connection reports.
+    pub fn list(&mut self) -> Result<Listing> {
+        self.command(&Command::List { id: None }, "LIST")?;
+        let mut sizes = BTreeMap::new();
+        let mut listing = Listing::default();
+        self.lines(&mut |line| {
+            if let Some((number, size)) = numbered(line).and_then(|(n, rest)| Some((n, leading_number(rest)?))) {
+                sizes.insert(number, size);
+            }
+        })?;
+        self.command(&Command::Uidl { id: None }, "UIDL").map_err(|e| {
+            let what = format!("the server has no UIDL, without which messages can't be told apart ({})", e.what());
+            if self.alive { Error::new(Status::Protocol, what) } else { e }
+        })?;
+        let mut seen = BTreeSet::new();
+        self.lines(&mut |line| {
+            let wrong = |what: String| Error::new(Status::Protocol, what);
+            let Some((number, uidl)) = numbered(line).filter(|(_, uidl)| !uidl.is_empty()) else {
+                let what = format!("UIDL answer not understood: {}", String::from_utf8_lossy(line));
+                return listing.failed.push((0, wrong(what)));
+            };
+            let (uidl, size) = (Octets::from(uidl), sizes.remove(&number));
+            if seen.insert(uidl.clone()) {
+                listing.messages.push(Listed { number, size, uidl });
+            } else {
+                listing.failed.push((number, wrong(format!("the server gives UIDL {uidl} to two messages"))));
+            }
+        })?;
+        let unnamed = sizes.into_keys().map(|number| (number, Error::new(Status::Protocol, "the server gives it no UIDL")));
+        if listing.failed.iter().all(|(number, _)| *number != 0) {
+            listing.failed.extend(unnamed);
+        }
+        Ok(listing)
+    }
+
+    /// Marks a message as deleted; it goes with a clean [`Session::quit`] and not before.
+    ///
+    /// # Errors
+    /// What the server or the connection reports.
+    pub fn dele(&mut self, number: u64) -> Result<()> {
+        self.command(&Command::Dele { id: number }, "DELE").map(drop)
+    }
+
+    /// Takes all marks of deletion back.
+    ///
+    /// # Errors
+    /// What the server or the connection reports.
+    pub fn rset(&mut self) -> Result<()> {
+        self.command(&Command::Rset, "RSET").map(drop)
+    }
+
+    /// Ends the session; messages marked are deleted now. Only a clean answer means that they were (RFC 1939 section 6).
+    ///
+    /// # Errors
+    /// What the server or the connection reports.
+    pub fn quit(mut self) -> Result<()> {
+        self.command(&Command::Quit, "QUIT").map(drop)
+    }
+}
+
+/// What a maildrop lists.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The messages, in the server's order.
+    pub messages: Vec<Listed>,
+    /// Messages, by number (0: not known), that can't be told apart, and why.
+    pub failed: Vec<(u64, Error)>,
+}
+
+fn numbered(line: &[u8]) -> Option<(u64, &[u8])> {
+    let blank = memchr::memchr(b' ', line)?;
+    Some((leading_number(line)?, line.get(blank..)?.trim_ascii()))
+}
+
+fn leading_number(text: &[u8]) -> Option<u64> {
+    let digits = text.split(|b| *b == b' ').next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn check_argument(text: &str) -> Result<()> {
+    if text.contains(['\r', '\n', '\0']) {
+        return Err(Error::new(Status::Config, "the user name or password holds a control character"));
+    }
+    Ok(())
+}
+
+fn read_reply(wire: &mut Wire) -> Result<Reply> {
+    let mut line = Vec::new();
+    wire.read_line(&mut line, LONGEST_LINE)?;
+    let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+    if let Some(words) = text.strip_prefix("+OK") {
+        return Ok(Reply::Ok(words.trim_start().to_owned()));
+    }
+    if let Some(words) = text.strip_prefix("-ERR") {
+        return Ok(Reply::Err(words.trim_start().to_owned()));
+    }
+    if text == "+" || text.starts_with("+ ") {
+        return Ok(Reply::More);
+    }
+    let shown: String = text.chars().take(80).collect();
+    Err(Error::new(Status::Protocol, format!("the server sent what is no answer: {shown}")))
+}
+
+fn greet(wire: &mut Wire) -> Result<()> {
+    let no_server = |e: Error| {
+        let about = format!("no POP3 server on this port; {}", e.what());
+        if e.status() == Status::Protocol { Error::new(Status::Protocol, about) } else { e }
+    };
+    match read_reply(wire).map_err(no_server)? {
+        Reply::Ok(_) => Ok(()),
+        Reply::Err(said) => Err(failure("greeting", &said)),
+        Reply::More => Err(Error::new(Status::Protocol, "no POP3 server on this port")),
+    }
+}
+
+/// STLS (RFC 2595 section 4).
+fn start_tls(wire: &mut Wire) -> Result<()> {
+    wire.send(b"STLS\r\n")?;
+    match read_reply(wire)? {
+        Reply::Ok(_) => Ok(()),
+        Reply::Err(said) => {
+            let what = "the server does not offer STLS, so the connection is given up before the password is sent";
+            Err(Error::new(Status::Protocol, format!("{what} (it says: {said})")))
+        }
+        Reply::More => Err(Error::new(Status::Protocol, "STLS: the server's answer is not understood")),
+    }
+}
+
+/// The failure that `-ERR` is; the code in brackets (RFC 2449 section 8, RFC 3206) says whether it will pass.
+fn failure(doing: &str, said: &str) -> Error {
+    let code = said.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(code, _)| code.to_ascii_uppercase());
+    let status = match code.as_deref() {
+        Some("IN-USE" | "LOGIN-DELAY" | "SYS/TEMP") => Status::TryAgain,
+        Some("AUTH" | "SYS/PERM") => Status::NoPermission,
+        _ => Status::Unavailable,
+    };
+    Error::new(status, format!("{doing}: the server says: {said}"))
+}
+
+/// A refused login without a code is a wrong password.
+fn refused(said: &str) -> Error {
+    let error = failure("login", said);
+    if error.status() == Status::Unavailable { error.with_status(Status::NoPermission) } else { error }
+}

@@ -1,0 +1,110 @@
+//! Where the password comes from, and a type that can't be printed by accident.
+//!
+//! A command, a private file or a systemd credential; never an argument or the environment, which other users can read.
+
+use crate::config::read_private;
+use crate::error::{Error, Result, Status};
+use crate::profile::Profile;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A password.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A password that is at hand already.
+    #[must_use]
+    pub fn new(password: String) -> Self {
+        Self(password)
+    }
+
+    /// The password itself: for the wire only.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// The password of a profile: from its password-command, else its password-file, else systemd's credential `mdrop-PROFILE`.
+///
+/// # Errors
+/// [`Status::Config`] if none is set or it is empty or holds CR, LF or NUL; [`Status::NoPermission`] if the command fails; what
+/// the file reports.
+pub fn of(profile: &Profile) -> Result<Secret> {
+    let account = &profile.account;
+    let text = match (&account.password_command, &account.password_file) {
+        (Some(command), _) => from_command(command)?,
+        (None, Some(path)) => read_private(path).map_err(|e| e.about(path.display().to_string()))?,
+        (None, None) => from_credential(&profile.name)?,
+    };
+    let password = text.split('\n').next().unwrap_or_default();
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    let wrong = |what: &str| Err(Error::new(Status::Config, what));
+    match password {
+        "" => wrong("the password is empty"),
+        text if text.contains(['\r', '\0']) => wrong("the password holds a control character that neither IMAP nor POP3 can carry"),
+        text => Ok(Secret(text.to_owned())),
+    }
+}
+
+fn from_command(command: &str) -> Result<String> {
+    let failed = |what: String| Error::new(Status::NoPermission, what).about("password-command");
+    let child = Command::new("/bin/sh").args(["-c", command]).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = child.map_err(|e| failed(format!("can't be started: {e}")))?;
+    if !output.status.success() {
+        return Err(failed(format!("failed with {}", output.status)));
+    }
+    String::from_utf8(output.stdout).map_err(|_| failed("its output is not UTF-8".into()))
+}
+
+fn from_credential(profile: &str) -> Result<String> {
+    let missing = || Error::new(Status::Config, "no password: set password-command or password-file, or give systemd's credential");
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from).ok_or_else(missing)?;
+    let name = format!("mdrop-{profile}");
+    let about = |e: Error| e.about(format!("credential {name}"));
+    match std::fs::read_to_string(folder.join(Path::new(&name))) {
+        Ok(text) => Ok(text),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(about(missing())),
+        Err(e) => Err(about(Error::io("read", e))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn of_account(more: &str) -> Result<String> {
+        let text = format!("[account]\nprotocol = \"imap\"\nhost = \"h\"\nusername = \"u\"\n{more}");
+        of(&Profile::parse("t", &text)?).map(|secret| secret.reveal().to_owned())
+    }
+
+    #[test]
+    fn a_password_command_gives_its_first_line() {
+        assert_eq!(of_account("password-command = \"printf 'p w\\\\nmore\\\\n'\"").ok().as_deref(), Some("p w"));
+        let status = |more: &str| of_account(more).map_err(|e| e.status()).err();
+        assert_eq!(status("password-command = \"exit 3\""), Some(Status::NoPermission));
+        assert_eq!(status("password-command = \"true\""), Some(Status::Config));
+    }
+
+    #[test]
+    fn a_password_file_must_be_private_and_is_never_quoted_in_an_error() -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        std::io::Write::write_all(&mut file, b"hush\r\n")?;
+        let more = format!("password-file = \"{}\"", file.path().display());
+        assert_eq!(of_account(&more).ok().as_deref(), Some("hush"));
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644))?;
+        let error = of_account(&more).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains("must be private") && !error.contains("hush"), "{error}");
+        assert_eq!(format!("{:?}", Secret::new("hush".into())), "Secret");
+        Ok(())
+    }
+}
