@@ -1,5 +1,7 @@
 //! mdrop-fetch against a real Dovecot, and against mail on disk.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use common::dovecot::{Dovecot, to_crlf, write_private};
@@ -37,7 +39,7 @@ fn messages() -> Vec<Vec<u8>> {
     all.push(header.as_bytes().to_vec());
     all.push([header.as_bytes(), b"\n\xff\xfe 8-bit \x80 \x01\n"].concat());
     all.push([header.as_bytes(), b"\n", "x".repeat(70_000).as_bytes(), b"\n"].concat());
-    let lines: String = (0..30_000).map(|i| format!(".line {i}\n")).collect();
+    let lines = (0..30_000).map(|i| format!(".line {i}\n")).collect::<Vec<_>>().concat();
     all.push([header.as_bytes(), b"\n", lines.as_bytes()].concat());
     // Dots and line ends at every place relative to the 16 KiB of a TLS record.
     all.extend((0..8).map(|i| [header.as_bytes(), b"\n", ".\n".repeat(20_000 + i).as_bytes(), "y".repeat(i).as_bytes(), b"\n"].concat()));
@@ -47,7 +49,9 @@ fn messages() -> Vec<Vec<u8>> {
 fn full(users: &[&str]) -> Dovecot {
     let dovecot = Dovecot::start(users);
     for user in users {
-        messages().iter().for_each(|octets| drop(dovecot.deliver(user, octets)));
+        for octets in messages() {
+            dovecot.deliver(user, &octets);
+        }
     }
     dovecot
 }
@@ -240,7 +244,9 @@ fn a_test_says_step_by_step_what_works_and_what_to_do() {
     let inbox = format!("INBOX: {} messages", messages().len());
     let all =
         ["TLS 1.", "issuer CN=localhost", "valid 20", "sha256 ", "UIDPLUS", &inbox, "Trash: 1 messages", "left out by default (\\trash)"];
-    all.iter().for_each(|words| assert!(text.contains(words), "{words}: {text}"));
+    for words in all {
+        assert!(text.contains(words), "{words}: {text}");
+    }
     assert_eq!(dovecot.files("alice"), files);
     let pop3 = fetch(&dovecot.profile("acme", "pop3", "implicit", "alice", &trusting(&dovecot)), &["--test"]);
     assert!(pop3.status == 0 && pop3.text().contains("with a unique-id"), "{}", pop3.text());
@@ -282,8 +288,7 @@ fn mail_on_disk_has_the_octets_it_has_over_imap_and_names_that_last() {
     let mut mbox = Vec::new();
     for (i, octets) in messages().iter().enumerate() {
         std::fs::write(tree.join(format!("{i:02}.eml")), octets).unwrap();
-        let quoted =
-            String::from_utf8_lossy(octets).replace("\n>From ", "\n>>From ").replace("\nFrom ", "\n>From ");
+        let quoted = String::from_utf8_lossy(octets).replace("\n>From ", "\n>>From ").replace("\nFrom ", "\n>From ");
         let quoted = if octets.contains(&0xff) { octets.clone() } else { quoted.into_bytes() };
         mbox.extend([b"From x Mon Nov 23 00:00:00 2026\n", quoted.as_slice(), b"\n"].concat());
     }

@@ -3,6 +3,7 @@
 //! Dovecot refuses to serve mail as root, so that root gives the whole of it to `nobody` before it starts; the folder must then
 //! be one that `nobody` can reach.
 
+use std::fmt::Write;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -184,7 +185,7 @@ fn prepare(root: &Path, users: &[&str], ports: [u16; 4], owner: Option<(u32, u32
         for part in ["cur", "new", "tmp"] {
             fs::create_dir_all(root.join("mail").join(user).join("Maildir").join(part)).unwrap();
         }
-        passwd += &format!("{user}:{{PLAIN}}{PASSWORD}:{uid}:{gid}::{}/home::\n", root.display());
+        writeln!(passwd, "{user}:{{PLAIN}}{PASSWORD}:{uid}:{gid}::{}/home::", root.display()).unwrap();
     }
     fs::write(root.join("passwd"), passwd).unwrap();
     make_certificate(root);

@@ -1,5 +1,5 @@
 //! What the tests of whole tools share.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod dovecot;
 

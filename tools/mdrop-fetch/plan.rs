@@ -91,7 +91,7 @@ mod tests {
             let plan = imap(&listing, Some(&known));
             let wanted: Vec<u32> = plan.wanted.iter().map(|w| w.uid.0).collect();
             assert_eq!(wanted, expected, "{known:?}");
-            assert_eq!(plan.known.len() as usize + wanted.len(), listing.len(), "{known:?}");
+            assert_eq!(plan.known.iter().count() + wanted.len(), listing.len(), "{known:?}");
             assert_eq!(plan.reused.is_some(), !known.uids.is_empty() && wanted.len() == 3, "{known:?}");
         }
         assert_eq!(imap(&listing, None).wanted.len(), 3);

@@ -43,7 +43,7 @@ pub struct Demands<'a> {
 /// Why a copy is kept, from the archive's side: the receipt that was given, against what the archive proves.
 pub fn unproved(given: &Receipt, proof: &Proof, demands: &Demands) -> Option<String> {
     let Some(committed) = proof.committed else {
-        return Some("the archive's catalog holds no receipt of it".into());
+        return Some("the archive's catalog holds no receipt of it, or is damaged behind it".into());
     };
     let age = demands.now.unix().saturating_sub(committed.archived.unix());
     let after = i64::try_from(demands.after.as_secs()).unwrap_or(i64::MAX);

@@ -98,11 +98,11 @@ fn purge_mailbox(job: &mut Job, session: &mut Session, opened: Opened, copies: C
 /// What the server says of the copies now, and which of them are gone.
 fn look(job: &Job, session: &mut Session, copies: &Copies) -> Result<(HashMap<u32, Seen>, UidSet)> {
     let mut listed: Vec<Listed> = Vec::new();
-    let mut unclear = UidSet::new();
+    let mut unclear = false;
     for batch in batches(copies) {
         let listing = session.list_some(&batch.to_string())?;
         listed.extend(listing.messages);
-        unclear = listing.failed.iter().filter_map(|(uid, _)| uid.map(|uid| uid.0)).chain(unclear.iter()).collect();
+        unclear |= !listing.failed.is_empty();
     }
     let mut seen: HashMap<u32, Seen> = HashMap::new();
     for message in listed.iter().filter(|message| copies.contains_key(&message.uid.0)) {
@@ -113,7 +113,8 @@ fn look(job: &Job, session: &mut Session, copies: &Copies) -> Result<(HashMap<u3
         let wanted: Vec<Wanted> = listed.iter().map(|message| Wanted { uid: message.uid, size: message.size.unwrap_or(0) }).collect();
         session.fetch(&wanted, &mut Compared(&mut seen))?;
     }
-    let gone = copies.keys().copied().filter(|uid| !seen.contains_key(uid) && !unclear.contains(*uid)).collect();
+    // Where a line of the listing was not understood, a copy that is not seen may still be there.
+    let gone = copies.keys().copied().filter(|uid| !seen.contains_key(uid) && !unclear).collect();
     Ok((seen, gone))
 }
 
@@ -183,8 +184,11 @@ fn delete_batch(session: &mut Session, batch: &UidSet, unchanged_since: Option<u
     if marked.is_empty() {
         return Ok(kept);
     }
-    expunge(session, &marked)?;
-    let left: UidSet = session.list_some(&marked.to_string())?.messages.iter().map(|message| message.uid.0).filter(|uid| marked.contains(*uid)).collect();
+    let left = expunge(session, &marked).and_then(|()| still_there(session, &marked));
+    if left.is_err() && session.is_alive() {
+        take_back(session, marked.clone())?;
+    }
+    let left = left?;
     kept.extend(left.iter().map(|uid| (uid, "the server did not expunge it".to_owned())));
     take_back(session, left)?;
     Ok(kept)
@@ -199,6 +203,14 @@ fn expunge(session: &mut Session, marked: &UidSet) -> Result<()> {
         return session.expunge().map(drop);
     }
     Ok(())
+}
+
+fn still_there(session: &mut Session, uids: &UidSet) -> Result<UidSet> {
+    let listing = session.list_some(&uids.to_string())?;
+    if let Some((_, error)) = listing.failed.into_iter().next() {
+        return Err(error);
+    }
+    Ok(listing.messages.iter().map(|message| message.uid.0).filter(|uid| uids.contains(*uid)).collect())
 }
 
 /// Leaves no mark on a copy that stays.

@@ -6,7 +6,7 @@ use mdrop::archive::Archive;
 use mdrop::archive::pack;
 use mdrop::archive::segment::Segment;
 use mdrop::archive::shelf::Series;
-use mdrop::error::{Error, Result, Status};
+use mdrop::error::{Result, Status};
 use mdrop::identity::{Digest, Origin};
 use mdrop::record::{Frame, Outcome, Purged, Receipt, Record};
 use std::collections::{BTreeMap, HashMap};
@@ -49,24 +49,34 @@ pub fn prove(archive: &Archive, given: Vec<Receipt>, demands: &Demands) -> Resul
     Ok((proved, kept))
 }
 
-/// Walks the catalog from the oldest segment that a receipt claims to the head, along the chain.
+/// Walks the catalog from the oldest segment that a receipt claims to the head, along the chain. Only what stands behind the last break
+/// of the chain counts.
 fn walk(archive: &Archive, given: &[Receipt]) -> Result<HashMap<Origin, LastWord>> {
     let wanted: std::collections::HashSet<&Origin> = given.iter().map(|receipt| &receipt.origin).collect();
     let mut last_words = HashMap::new();
     let Some(first) = given.iter().map(|receipt| receipt.segment).min() else { return Ok(last_words) };
-    let mut previous: Option<Digest> = None;
-    for (number, expected) in archive.shelf.list(Series::Segment, first)?.into_iter().zip(first..) {
-        let broken = |what: &str| Err(Error::new(Status::Data, what).about(Series::Segment.name(number)));
-        if number != expected && previous.is_some() {
-            return broken("the segment before it is missing; nothing is deleted");
+    let mut previous: Option<(u64, Digest)> = None;
+    for number in archive.shelf.list(Series::Segment, first)? {
+        let segment = match Segment::open(&archive.shelf, number) {
+            Ok(segment) => Some(segment),
+            Err(e) if e.status() == Status::Data => None,
+            Err(e) => return Err(e),
+        };
+        let follows = |segment: &Segment| previous.is_none_or(|(n, blake3)| n + 1 == number && segment.header.previous == Some(blake3));
+        if !segment.as_ref().is_some_and(follows) {
+            // What a damaged part of the catalog may have said is not known: nothing that stands before it proves anything.
+            last_words.clear();
         }
-        let segment = Segment::open(&archive.shelf, number)?;
-        if previous.is_some() && segment.header.previous != previous {
-            return broken("does not name the segment before it; nothing is deleted");
-        }
-        previous = Some(segment.blake3);
-        for record in segment {
-            take(record?, &wanted, &mut last_words);
+        previous = segment.as_ref().map(|segment| (number, segment.blake3));
+        for record in segment.into_iter().flatten() {
+            match record {
+                Ok(record) => take(record, &wanted, &mut last_words),
+                Err(_) => {
+                    last_words.clear();
+                    previous = None;
+                    break;
+                }
+            }
         }
     }
     Ok(last_words)

@@ -21,7 +21,7 @@ use crate::octets::Octets;
 use crate::record::{Frame, Head, V1};
 use crate::stream::Meta;
 use crate::time::Time;
-use index::Index;
+use index::{Held, Index};
 use serde::{Deserialize, Serialize};
 use shelf::Shelf;
 use std::io::{self, Write};
@@ -81,6 +81,16 @@ impl Archive {
     /// What the index reports.
     pub fn head(&self) -> Result<Option<Head>> {
         self.index.head()
+    }
+
+    /// Where the message with this digest lies. One whose pack is gone, or shorter than it was, is not held: it would be stored anew.
+    ///
+    /// # Errors
+    /// What the index or the system reports.
+    pub fn held(&self, digest: Digest) -> Result<Option<Held>> {
+        let Some(held) = self.index.message(digest)? else { return Ok(None) };
+        let size = self.shelf.size(shelf::Series::Pack, held.pack)?;
+        Ok(size.filter(|size| *size >= held.frame.offset + held.frame.length).map(|_| held))
     }
 
     /// Reads a message back from its pack: its encoded form goes to `encoded`, its octets to `octets`.

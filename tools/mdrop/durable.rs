@@ -32,7 +32,7 @@ pub fn make_folder(path: &Path) -> Result<()> {
     make_folder(parent)?;
     match rustix::fs::mkdir(path, Mode::RWXU) {
         Ok(()) => sync_folder(parent),
-        Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(rustix::io::Errno::EXIST) => sync_folder(parent),
         Err(e) => Err(about(path, "create the folder", e).with_status(Status::CantCreate)),
     }
 }
@@ -45,6 +45,16 @@ pub fn sync_folder(path: &Path) -> Result<()> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let synced = File::open(path).and_then(|folder| folder.sync_all());
     synced.map_err(|e| about(path, "sync the folder", e).with_status(Status::Io))
+}
+
+/// Makes a file that is there already durable, with its entry.
+///
+/// # Errors
+/// What opening or syncing reports, naming the file.
+pub fn sync_file(path: &Path) -> Result<()> {
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(|e| about(path, "sync", e).with_status(Status::Io))?;
+    sync_folder(path.parent().unwrap_or(Path::new("")))
 }
 
 /// A file in tmp/ that has no number yet. It is removed when dropped, and locked, so that nobody else removes it.
@@ -139,9 +149,9 @@ pub fn sweep(folder: &Path) -> Result<()> {
     };
     for path in entries.flatten().map(|entry| entry.path()) {
         let Ok(file) = File::open(&path) else { continue };
+        // A young file is not even locked for a moment: its writer may be about to.
         let age = file.metadata().and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
-        let free = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-        if free && age.is_some_and(|age| age > GRACE) {
+        if age.is_some_and(|age| age > GRACE) && rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
             let _ = std::fs::remove_file(&path);
         }
     }

@@ -25,7 +25,7 @@ pub const TRACE_FIELDS: [&str; 16] = [
     "lines",
 ];
 
-/// Longer than the longest name above with blanks before its colon; a longer beginning of a line is no trace field.
+/// A colon behind this many octets names no field here, so that no more of a line than this is ever held back.
 const LONGEST_NAME: usize = 64;
 
 /// What becomes of a line.
@@ -108,7 +108,7 @@ impl FingerprintHasher {
     }
 
     fn judge(&mut self) -> Line {
-        let colon = self.start.iter().position(|b| *b == b':').unwrap_or(0);
+        let colon = self.start.iter().take(LONGEST_NAME).position(|b| *b == b':').unwrap_or(0);
         let name = self.start[..colon].trim_ascii_end();
         self.has_date |= name.eq_ignore_ascii_case(b"date");
         self.has_message_id |= name.eq_ignore_ascii_case(b"message-id");

@@ -7,6 +7,8 @@
 pub mod certificate;
 pub mod imap;
 pub mod pop3;
+#[cfg(test)]
+mod scripted;
 pub mod secret;
 pub mod tcp;
 pub mod tls;

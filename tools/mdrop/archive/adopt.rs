@@ -11,7 +11,7 @@ use crate::archive::{Archive, Arrival, Learner};
 use crate::error::{Error, Result, Status};
 use crate::identity::Digest;
 use crate::record::{CATCHALL, Filing, Finding, Frame, Outcome, Receipt, Record, Role, V1};
-use crate::stream::StreamReader;
+use crate::stream::{ReadError, StreamReader};
 use std::io;
 
 /// The packs that no readable segment names. Only under the lock is this true of all it returns.
@@ -67,10 +67,8 @@ pub fn read(archive: &Archive, header: &SegmentHeader, pack: u64) -> Result<Vec<
                 }
                 records.extend(damage.iter().map(|e| finding("damaged", e.to_string())));
             }
-            Err(e) if e.status() == Status::Data => {
-                records.push(finding("damaged", e.to_string()));
-                break;
-            }
+            // Behind a damaged frame the next one is looked for.
+            Err(e) if e.status() == Status::Data => records.push(finding("damaged", e.to_string())),
             Err(e) => return Err(e),
         }
     }
@@ -98,7 +96,11 @@ fn messages(archive: &Archive, pack: u64, frame: Frame) -> Result<Readable> {
         match reader.read(&mut io::sink(), &mut learner) {
             Ok(None) => return Ok((found, damage)),
             Ok(Some(meta)) => found.push(((pack, frame, position), learner.finish(meta))),
-            Err(e) => damage.push(e.into_error().about(Series::Pack.name(pack))),
+            Err(ReadError::Message(e)) => damage.push(e.about(Series::Pack.name(pack))),
+            Err(e) => {
+                damage.push(e.into_error().about(Series::Pack.name(pack)));
+                return Ok((found, damage));
+            }
         }
     }
 }

@@ -36,6 +36,7 @@ impl Writer {
         let tool = format!("{tool} {}", env!("CARGO_PKG_VERSION"));
         let mut writer = Self { archive, pending: Pending::default(), tool };
         let lock = writer.lock()?;
+        writer.archive.shelf.settle()?;
         writer.catch_up()?;
         drop(lock);
         Ok(writer)
@@ -66,7 +67,7 @@ impl Writer {
     pub fn add(&mut self, arrival: Arrival, encoded: &mut dyn Read) -> Result<()> {
         let digest = arrival.meta.digest;
         let skip = routing(&arrival).is_some_and(|routing| routing.skip.is_some());
-        if skip || self.pending.holds(digest) || self.archive.index.message(digest)?.is_some() {
+        if skip || self.pending.holds(digest) || self.archive.held(digest)?.is_some() {
             self.pending.add(arrival);
             return Ok(());
         }
@@ -76,7 +77,7 @@ impl Writer {
     /// Makes everything that was added durable. Returns a receipt or a refusal for each, in the order of the stream.
     ///
     /// # Errors
-    /// Whatever prevents it; then nothing was committed, and nothing that was added has a receipt.
+    /// Whatever prevents it; then nothing that was added has a receipt, though it may be archived: a run that is repeated finds out.
     pub fn commit(&mut self) -> Result<Vec<Record>> {
         if self.pending.is_empty() {
             return Ok(Vec::new());
@@ -97,7 +98,7 @@ impl Writer {
     /// Records that are no arrivals: purges and their intents, moves, refilings.
     ///
     /// # Errors
-    /// Whatever prevents it; then nothing was committed.
+    /// Whatever prevents it; then they may or may not be recorded.
     pub fn record(&mut self, records: &[Record]) -> Result<()> {
         let lock = self.lock()?;
         self.catch_up()?;
@@ -117,6 +118,8 @@ impl Writer {
         for pack in super::adopt::orphans(&self.archive)? {
             let name = super::adopt::name(&self.archive.shelf, pack)?;
             let header = self.header(Some(name))?;
+            // Whoever linked it may have died before its entry was durable.
+            self.archive.shelf.sync(Series::Pack, pack)?;
             let records = super::adopt::read(&self.archive, &header, pack)?;
             self.append(&header, &records)?;
         }
@@ -131,7 +134,7 @@ impl Writer {
     fn overtaken(&self, built: Option<&Built>) -> Result<HashSet<Digest>> {
         let mut overtaken = HashSet::new();
         for digest in built.iter().flat_map(|built| built.places.keys()) {
-            if self.archive.index.message(*digest)?.is_some() {
+            if self.archive.held(*digest)?.is_some() {
                 overtaken.insert(*digest);
             }
         }
@@ -181,7 +184,7 @@ impl Writer {
         })
     }
 
-    /// Writes a segment and lets its number appear: the commit. Then the index is told; if that fails, it will catch up.
+    /// Writes a segment and lets its number appear: the commit. Then the index is told; one that can't be told catches up later.
     fn append(&mut self, header: &SegmentHeader, records: &[Record]) -> Result<()> {
         let (file, blake3) = segment::write(&self.archive.shelf, header, records)?;
         if !self.archive.shelf.put(&file, Series::Segment, header.segment)? {
@@ -247,7 +250,8 @@ impl<'a> Decision<'a> {
             settings,
         }));
         let known = self.archive.index.origin(&meta.origin)?;
-        if known.is_none_or(|state| state.digest.is_none() && state.refused_by != settings) {
+        let is_new = |state: OriginState| state.adopted || state.purged || (state.digest.is_none() && state.refused_by != settings);
+        if known.is_none_or(is_new) {
             self.decided.records.push(refusal.clone());
         }
         self.decided.answers.push(refusal);
@@ -256,10 +260,10 @@ impl<'a> Decision<'a> {
 
     fn receive(&mut self, arrival: &Arrival) -> Result<()> {
         let digest = arrival.meta.digest;
-        let held = self.archive.index.message(digest)?;
+        let held = self.archive.held(digest)?;
         let (outcome, place) = self.place(digest, held.as_ref())?;
         let adopted = held.is_some_and(|held| held.adopted) && self.rerouted.insert(digest);
-        let filings = self.new_filings(arrival, adopted)?;
+        let filings = self.new_filings(arrival)?;
         let known = self.archive.index.origin(&arrival.meta.origin)?;
         let same = known.filter(|state| state.digest == Some(digest) && !state.purged && !state.adopted);
         let receipt = self.receipt(arrival, outcome, place, filings, same.as_ref());
@@ -286,16 +290,14 @@ impl<'a> Decision<'a> {
     }
 
     /// The filings this arrival adds: each (user, fingerprint, role) is filed once. Mail that was not routed is everybody's unknown.
-    fn new_filings(&mut self, arrival: &Arrival, adopted: bool) -> Result<Vec<Filing>> {
+    fn new_filings(&mut self, arrival: &Arrival) -> Result<Vec<Filing>> {
         let folder = arrival.meta.origin.folder().lossy().into_owned();
         let unrouted = || vec![Filing { user: CATCHALL.into(), folder, role: Role::Recipient, evidence: None }];
         let wanted = routing(arrival).map_or_else(unrouted, |routing| routing.filings.clone());
         let mut added = Vec::new();
         for filing in wanted {
             let key = (filing.user.clone(), arrival.fingerprint.to_string().into_bytes(), filing.role);
-            // The provisional filing of an adopted message is taken back, so it does not count.
-            let provisional = adopted && filing.user == CATCHALL;
-            let filed = !provisional && self.archive.index.is_filed(&filing.user, &arrival.fingerprint, filing.role)?;
+            let filed = self.archive.index.is_filed(&filing.user, &arrival.fingerprint, filing.role)?;
             if !filed && self.filed.insert(key) {
                 added.push(filing);
             }
@@ -306,7 +308,7 @@ impl<'a> Decision<'a> {
     /// Takes back the provisional filing of an adopted message that has now been routed to somebody.
     fn take_back(&mut self, arrival: &Arrival) -> Result<()> {
         let filed_again = routing(arrival).is_none_or(|routing| routing.filings.iter().any(|filing| filing.user == CATCHALL));
-        let removed = self.archive.index.filings(CATCHALL, &arrival.fingerprint)?;
+        let removed = self.archive.index.provisional(arrival.meta.digest)?;
         if filed_again || removed.is_empty() {
             return Ok(());
         }

@@ -15,8 +15,9 @@ use crate::durable;
 use crate::error::{Error, Result, Status};
 use crate::identity::Digest;
 use crate::record::Head;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Changes whenever the tables do; another number means: make it anew.
@@ -48,17 +49,30 @@ pub struct Index {
     archive: String,
 }
 
-/// How SQLite's failures are reported.
+/// Where the index of this process lies, so that one that turns out to be corrupt can be removed from wherever that is seen.
+static PATH: OnceLock<PathBuf> = OnceLock::new();
+
+/// How SQLite's failures are reported. A corrupt index is removed: it is made anew by the next run, and nothing is lost with it.
 pub(super) fn wrong(error: rusqlite::Error) -> Error {
-    let status = match &error {
-        rusqlite::Error::SqliteFailure(code, _) => match code.code {
-            rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase => Status::Data,
-            rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked => Status::TryAgain,
-            _ => Status::Io,
-        },
-        _ => Status::Data,
+    let code = match &error {
+        rusqlite::Error::SqliteFailure(failure, _) => Some(failure.code),
+        _ => None,
+    };
+    let status = match code {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Status::TryAgain,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) | None => {
+            PATH.get().into_iter().for_each(|path| remove(path));
+            return Error::new(Status::TryAgain, format!("index: {error}; it was removed, and the next run makes it anew"));
+        }
+        Some(_) => Status::Io,
     };
     Error::new(status, format!("index: {error}"))
+}
+
+fn remove(path: &Path) {
+    for ending in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
+    }
 }
 
 impl Index {
@@ -69,14 +83,13 @@ impl Index {
     /// What SQLite or the file system reports.
     pub fn open(shelf: &Shelf, archive: &str, path: Option<&Path>) -> Result<Self> {
         let path = place(shelf, archive, path)?;
+        let _ = PATH.set(path.clone());
         let about = |e: Error| e.about(path.display().to_string());
         match Self::open_at(shelf, archive, &path) {
-            Ok(index) if index.is_usable()? => Ok(index),
-            Err(e) if e.status() != Status::Data => Err(about(e)),
+            Ok(index) if index.is_usable().unwrap_or(false) => Ok(index),
+            Err(e) if !matches!(e.status(), Status::Data | Status::TryAgain) => Err(about(e)),
             _ => {
-                for ending in ["", "-wal", "-shm"] {
-                    let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
-                }
+                remove(&path);
                 Self::open_at(shelf, archive, &path).map_err(about)
             }
         }
@@ -134,8 +147,12 @@ impl Index {
     /// # Errors
     /// What SQLite reports; [`Status::Data`] if a segment belongs to another archive.
     pub fn catch_up(&mut self) -> Result<()> {
-        let applied = self.head()?.map_or(0, |head| head.segment);
-        for number in self.shelf.list(Series::Segment, applied + 1)? {
+        let mut expected = self.head()?.map_or(0, |head| head.segment) + 1;
+        for number in self.shelf.list(Series::Segment, expected)? {
+            for missing in expected..number {
+                self.note(missing, "is missing")?;
+            }
+            expected = number + 1;
             match Segment::open(&self.shelf, number) {
                 Ok(segment) if segment.header.archive != self.archive => {
                     let what = format!("belongs to the archive {}", segment.header.archive);
@@ -161,10 +178,13 @@ impl Index {
     /// A segment that can't be read is passed over; its pack, which then no segment names, is adopted by the next writer.
     fn note_damaged(&mut self, number: u64, why: &Error) -> Result<()> {
         let blake3 = Digest::of(&self.shelf.read_all(Series::Segment, number)?);
-        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
-        transaction.execute("INSERT OR REPLACE INTO damaged VALUES (?1, ?2)", (number, why.to_string())).map_err(wrong)?;
-        transaction.execute("UPDATE applied SET segment = ?1, blake3 = ?2 WHERE segment < ?1", (number, blake3.0)).map_err(wrong)?;
-        transaction.commit().map_err(wrong)
+        self.note(number, &why.to_string())?;
+        let update = "UPDATE applied SET segment = ?1, blake3 = ?2 WHERE segment < ?1";
+        self.db.execute(update, (number, blake3.0)).map(drop).map_err(wrong)
+    }
+
+    fn note(&mut self, number: u64, why: &str) -> Result<()> {
+        self.db.execute("INSERT OR REPLACE INTO damaged VALUES (?1, ?2)", (number, why)).map(drop).map_err(wrong)
     }
 }
 

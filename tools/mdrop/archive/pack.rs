@@ -10,7 +10,7 @@ use crate::identity::Digest;
 use crate::record::Frame;
 use crate::stream::{Decoder, Meta, ReadError, StreamReader, StreamWriter};
 use std::collections::HashMap;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 
 /// A frame is closed when it holds this much, uncompressed.
 pub const FRAME: u64 = 1 << 20;
@@ -202,10 +202,13 @@ pub fn decode(meta: &Meta, encoded: &mut dyn Read, octets: &mut dyn Write) -> Re
 
 /// The frames of a whole pack, in order, found by zstd itself: for a pack whose segment is lost.
 pub struct Frames {
-    input: BufReader<std::fs::File>,
+    octets: BufReader<std::fs::File>,
     offset: u64,
     pack: u64,
 }
+
+/// The first octets of every zstd frame (RFC 8878 section 3.1.1).
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 impl Frames {
     /// The frames of pack `number`.
@@ -213,15 +216,39 @@ impl Frames {
     /// # Errors
     /// What opening reports.
     pub fn open(shelf: &Shelf, number: u64) -> Result<Self> {
-        Ok(Self { input: BufReader::new(shelf.open(Series::Pack, number)?), offset: 0, pack: number })
+        Ok(Self { octets: BufReader::new(shelf.open(Series::Pack, number)?), offset: 0, pack: number })
+    }
+
+    /// How many octets the frame at the current place takes; none at the end of the pack.
+    fn measure(&mut self) -> io::Result<Option<u64>> {
+        self.octets.seek(SeekFrom::Start(self.offset))?;
+        if self.octets.fill_buf()?.is_empty() {
+            return Ok(None);
+        }
+        let mut decoder = zstd::Decoder::with_buffer(&mut self.octets)?.single_frame();
+        decoder.window_log_max(LARGEST_WINDOW)?;
+        io::copy(&mut decoder, &mut io::sink())?;
+        decoder.finish();
+        Ok(Some(self.octets.stream_position()? - self.offset))
+    }
+
+    /// Goes on where, behind the current place, a frame seems to begin; else at the end.
+    fn skip(&mut self) -> io::Result<()> {
+        let mut rest = Vec::new();
+        self.octets.seek(SeekFrom::Start(self.offset + 1))?;
+        self.octets.read_to_end(&mut rest)?;
+        let next = memchr::memmem::find(&rest, &MAGIC).unwrap_or(rest.len());
+        self.offset += 1 + next as u64;
+        Ok(())
     }
 }
 
 impl Iterator for Frames {
     type Item = Result<Frame>;
 
-    /// The next frame, whose octets have been decompressed once and found whole.
+    /// The next frame, which has been decompressed once and found whole; [`Status::Data`] for a damaged one, behind which the iterator goes on.
     fn next(&mut self) -> Option<Result<Frame>> {
+        let file = Series::Pack.name(self.pack);
         match self.measure() {
             Ok(None) => None,
             Ok(Some(length)) => {
@@ -229,23 +256,14 @@ impl Iterator for Frames {
                 self.offset += length;
                 Some(Ok(frame))
             }
-            Err(e) => Some(Err(Error::io("decompress", e).with_status(Status::Data).about(Series::Pack.name(self.pack)))),
+            // What the disk reports has a number; what zstd finds has none.
+            Err(e) if e.raw_os_error().is_some() => Some(Err(Error::io("read", e).with_status(Status::Io).about(file))),
+            Err(e) => {
+                let at = format!("frame at octet {}", self.offset);
+                let skipped = self.skip();
+                let damaged = Error::io("decompress", e).with_status(Status::Data);
+                Some(Err(skipped.map_or_else(|e| Error::io("read", e), |()| damaged).about(at).about(file)))
+            }
         }
-    }
-}
-
-impl Frames {
-    /// How many octets the frame at the current place takes; none at the end of the pack.
-    fn measure(&mut self) -> io::Result<Option<u64>> {
-        use std::io::{BufRead, Seek, SeekFrom};
-        self.input.seek(SeekFrom::Start(self.offset))?;
-        if self.input.fill_buf()?.is_empty() {
-            return Ok(None);
-        }
-        let mut decoder = zstd::Decoder::with_buffer(&mut self.input)?.single_frame();
-        decoder.window_log_max(LARGEST_WINDOW)?;
-        io::copy(&mut decoder, &mut io::sink())?;
-        decoder.finish();
-        Ok(Some(self.input.stream_position()? - self.offset))
     }
 }

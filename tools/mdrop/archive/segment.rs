@@ -46,6 +46,12 @@ pub enum SegmentType {
     Segment,
 }
 
+/// The one member that every version has.
+#[derive(Deserialize)]
+struct Versioned {
+    v: u64,
+}
+
 /// A pack as a segment names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PackName {
@@ -82,6 +88,10 @@ impl Segment {
         let mut first = Vec::new();
         let read = Read::take(&mut lines, 1 << 20).read_until_lf(&mut first);
         read.map_err(|e| bad(format!("damaged: {e}")))?;
+        if let Ok(Versioned { v: 2.. }) = serde_json::from_slice(&first) {
+            let what = "was written by a later version of mdrop; this one must not touch the archive";
+            return Err(about(Error::new(Status::Config, what)));
+        }
         let header: SegmentHeader = serde_json::from_slice(&first).map_err(|e| bad(format!("its first line is no segment header: {e}")))?;
         if header.segment != number {
             return Err(bad(format!("says that it is segment {}", header.segment)));

@@ -65,6 +65,43 @@ impl Shelf {
         self.root.join("tmp")
     }
 
+    /// Makes durable what a killed run may have left half durable: the entries of the folders in which files appear.
+    ///
+    /// # Errors
+    /// [`Status::Io`], naming the folder.
+    pub fn settle(&self) -> Result<()> {
+        for series in [Series::Pack, Series::Segment] {
+            for group in names(&self.root.join(series.folder()))?.last().into_iter() {
+                durable::sync_folder(&self.root.join(series.folder()).join(group))?;
+                durable::sync_folder(&self.root.join(series.folder()))?;
+            }
+        }
+        durable::sync_folder(&self.root)?;
+        // Whoever owns the folder above need not let us read it; then it was not ours to make either.
+        let above = self.root.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        durable::sync_folder(above).or(Ok(()))
+    }
+
+    /// Makes a file that is there already, and its name, durable.
+    ///
+    /// # Errors
+    /// What opening or syncing reports, naming the file.
+    pub fn sync(&self, series: Series, number: u64) -> Result<()> {
+        durable::sync_file(&self.root.join(series.name(number)))
+    }
+
+    /// A file's octets; none if it is not there.
+    ///
+    /// # Errors
+    /// What the system reports.
+    pub fn size(&self, series: Series, number: u64) -> Result<Option<u64>> {
+        match std::fs::metadata(self.root.join(series.name(number))) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("look at", e).about(series.name(number))),
+        }
+    }
+
     /// A file that has no name yet.
     ///
     /// # Errors
@@ -160,7 +197,7 @@ impl Shelf {
     }
 }
 
-/// The names in a folder; none if it is not there.
+/// The names in a folder, sorted; none if it is not there.
 fn names(folder: &Path) -> Result<Vec<String>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -169,5 +206,7 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     };
     let error = |e| Error::io("list", e).about(folder.display().to_string());
     let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
-    names.collect::<io::Result<Vec<String>>>().map_err(error)
+    let mut names = names.collect::<io::Result<Vec<String>>>().map_err(error)?;
+    names.sort_unstable();
+    Ok(names)
 }

@@ -11,6 +11,8 @@ mod mailbox;
 mod messages;
 mod store;
 mod tap;
+#[cfg(test)]
+mod tests;
 pub mod utf7;
 
 pub use answer::{Condition, Verdict};
@@ -259,10 +261,10 @@ fn log_in(shared: &Shared, offered: &BTreeSet<String>, username: &str, secret: &
 
 /// The crate's error in our words: what the wire reported, or the server's own line, which the crate does not always keep.
 fn crate_error(shared: &Shared, error: imap::Error, doing: &str) -> Error {
-    if let imap::Error::Io(error) = error {
-        return tls::wire_error(error);
-    }
     let core = shared.lock();
+    if let imap::Error::Io(error) = error {
+        return last_words(tls::wire_error(error), core.goodbye.as_ref());
+    }
     let rest = core.line.strip_prefix(core.tag.as_slice()).or_else(|| core.line.strip_prefix(b"*"));
     let said = rest.and_then(|rest| Condition::parse(rest.trim_ascii_start()));
     let bad = |c: &Condition| matches!(c.verdict, Verdict::No | Verdict::Bad | Verdict::Bye);

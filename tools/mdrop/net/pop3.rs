@@ -4,6 +4,8 @@
 //! compiles, no time-outs, and waits one round trip for each message. Arguments are checked for line ends before it sees them.
 
 mod fetch;
+#[cfg(test)]
+mod tests;
 mod unstuff;
 
 pub use fetch::Listed;

@@ -195,12 +195,6 @@ impl Wire {
         }
         Ok(())
     }
-
-    /// Whether the server has said anything that nobody has looked at.
-    #[must_use]
-    pub fn has_buffered(&self) -> bool {
-        self.from != self.to
-    }
 }
 
 fn closed() -> Error {

@@ -87,15 +87,16 @@ fn take_refusal(db: &Transaction, segment: u64, refusal: &Refusal) -> Sql<()> {
     let settings = refusal.settings.map(|settings| settings.0);
     // An origin that is archived stays so: the refusal is of another, later look.
     let insert = "INSERT INTO origins VALUES (?1, ?2, ?3, NULL, ?4, ?5, NULL, NULL, ?6)
-        ON CONFLICT DO UPDATE SET state = ?3, segment = ?4, archived = ?5, settings = ?6 WHERE state = ?3";
-    db.prepare_cached(insert)?.execute(params![scope, name, REFUSED, segment, refusal.time.unix(), settings])?;
+        ON CONFLICT DO UPDATE SET state = ?3, message = NULL, segment = ?4, archived = ?5, settings = ?6 WHERE state <> ?7";
+    db.prepare_cached(insert)?.execute(params![scope, name, REFUSED, segment, refusal.time.unix(), settings, ARCHIVED])?;
     Ok(())
 }
 
 fn take_refiling(db: &Transaction, refiling: &Refiling) -> Sql<()> {
     for filing in &refiling.removed {
-        let delete = "DELETE FROM filings WHERE user = (SELECT id FROM users WHERE name = ?1) AND fingerprint = ?2 AND role = ?3";
-        db.prepare_cached(delete)?.execute(params![filing.user, key(&refiling.fingerprint), role(filing.role)])?;
+        let delete = "DELETE FROM filings WHERE user = (SELECT id FROM users WHERE name = ?1) AND fingerprint = ?2 AND role = ?3
+            AND message = (SELECT id FROM messages WHERE digest = ?4)";
+        db.prepare_cached(delete)?.execute(params![filing.user, key(&refiling.fingerprint), role(filing.role), refiling.digest.0])?;
     }
     let asked = db.prepare_cached("SELECT id FROM messages WHERE digest = ?1")?.query_row([refiling.digest.0], |row| row.get(0)).optional()?;
     if let Some(id) = asked {
@@ -119,7 +120,9 @@ fn take_purge(db: &Transaction, segment: u64, purge: &Purge) -> Sql<()> {
 
 fn file(db: &Transaction, fingerprint: &Fingerprint, filing: &Filing, message: i64) -> Sql<()> {
     db.prepare_cached("INSERT OR IGNORE INTO users (name) VALUES (?1)")?.execute([&filing.user])?;
-    let insert = "INSERT OR IGNORE INTO filings VALUES ((SELECT id FROM users WHERE name = ?1), ?2, ?3, ?4, ?5)";
+    // A filing of a message that was routed stands above the provisional one of an adopted copy.
+    let insert = "INSERT INTO filings VALUES ((SELECT id FROM users WHERE name = ?1), ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE
+        SET folder = ?4, message = ?5 WHERE (SELECT adopted FROM messages WHERE id = filings.message) = 1";
     db.prepare_cached(insert)?.execute(params![filing.user, key(fingerprint), role(filing.role), filing.folder, message])?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::{Index, wrong};
 use crate::error::{Error, Result, Status};
 use crate::identity::{Account, Digest, Fingerprint, Origin, UidValidity};
 use crate::octets::Octets;
-use crate::record::{Filing, Frame, Known, Role, Sample, V1};
+use crate::record::{CATCHALL, Filing, Frame, Known, Role, Sample, V1};
 use crate::time::Time;
 use crate::uids::UidSet;
 use rusqlite::{OptionalExtension, Row, params};
@@ -99,26 +99,28 @@ impl Index {
         found.optional().map_err(wrong)
     }
 
-    /// Whether the mail is filed under this user in this role.
+    /// Whether the mail is filed under this user in this role. The provisional filing of an adopted message does not count.
     ///
     /// # Errors
     /// What SQLite reports.
     pub fn is_filed(&self, user: &str, fingerprint: &Fingerprint, as_what: Role) -> Result<bool> {
-        let select = "SELECT 1 FROM filings WHERE user = (SELECT id FROM users WHERE name = ?1) AND fingerprint = ?2 AND role = ?3";
+        let select = "SELECT 1 FROM filings f JOIN messages m ON m.id = f.message AND m.adopted = 0
+            WHERE f.user = (SELECT id FROM users WHERE name = ?1) AND f.fingerprint = ?2 AND f.role = ?3";
         let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
         asked.exists(params![user, key(fingerprint), role(as_what)]).map_err(wrong)
     }
 
-    /// The filings of one mail under one user.
+    /// The provisional filings of an adopted message.
     ///
     /// # Errors
     /// What SQLite reports.
-    pub fn filings(&self, user: &str, fingerprint: &Fingerprint) -> Result<Vec<Filing>> {
-        let select = "SELECT role, folder FROM filings WHERE user = (SELECT id FROM users WHERE name = ?1) AND fingerprint = ?2";
+    pub fn provisional(&self, digest: Digest) -> Result<Vec<Filing>> {
+        let select = "SELECT u.name, f.role, f.folder FROM messages m JOIN users u ON u.name = ?2
+            JOIN filings f ON f.user = u.id AND f.fingerprint = m.fingerprint AND f.message = m.id WHERE m.digest = ?1 AND m.adopted = 1";
         let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
-        let rows = asked.query_map(params![user, key(fingerprint)], |row| {
-            let as_what = if row.get::<_, i64>(0)? == role(Role::Sender) { Role::Sender } else { Role::Recipient };
-            Ok(Filing { user: user.into(), folder: row.get(1)?, role: as_what, evidence: None })
+        let rows = asked.query_map(params![digest.0, CATCHALL], |row| {
+            let as_what = if row.get::<_, i64>(1)? == role(Role::Sender) { Role::Sender } else { Role::Recipient };
+            Ok(Filing { user: row.get(0)?, folder: row.get(2)?, role: as_what, evidence: None })
         });
         rows.and_then(Iterator::collect).map_err(wrong)
     }

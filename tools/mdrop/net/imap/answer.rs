@@ -47,9 +47,10 @@ impl Answer {
         self.literals.clear();
         let mut kept = 0;
         loop {
+            let line_begins = self.text.len();
             wire.read_line(&mut self.text, LONGEST_LINE)?;
             self.strip_line_end();
-            let Some((length, begins)) = self.literal_ahead() else { return Ok(()) };
+            let Some((length, begins)) = self.literal_ahead(line_begins) else { return Ok(()) };
             let before = self.text.get(..begins).unwrap_or_default().trim_ascii_end();
             let is_message = before.len() >= 6 && before.get(before.len() - 6..).is_some_and(|end| end.eq_ignore_ascii_case(b"BODY[]"));
             if let Some(held) = message.as_deref_mut().filter(|_| is_message) {
@@ -76,12 +77,13 @@ impl Answer {
         }
     }
 
-    /// The length of the literal that the text ends with, and where `{` stands. Free text may end like one and is none.
-    fn literal_ahead(&self) -> Option<(u64, usize)> {
+    /// The length of the literal that the text ends with, and where `{` stands, which is after `line_begins`: what stands before is a
+    /// literal that was read. Free text may end like one and is none.
+    fn literal_ahead(&self, line_begins: usize) -> Option<(u64, usize)> {
         if self.text.last() != Some(&b'}') || self.condition().is_some() || !self.text.starts_with(b"* ") {
             return None;
         }
-        let begins = memchr::memrchr(b'{', &self.text)?;
+        let begins = memchr::memrchr(b'{', &self.text).filter(|at| *at >= line_begins)?;
         let digits = self.text.get(begins + 1..self.text.len() - 1)?;
         let digits = digits.strip_suffix(b"+").unwrap_or(digits);
         let length = std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
@@ -292,7 +294,9 @@ pub struct Condition {
 }
 
 impl Condition {
+    /// Reads a status response from after its tag; a line end is no part of it.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
+        let line = line.trim_ascii_end();
         let word = line.split(|b| *b == b' ').next()?;
         let verdict = match word.to_ascii_uppercase().as_slice() {
             b"OK" => Verdict::Ok,
@@ -359,10 +363,10 @@ mod tests {
     #[test]
     fn free_text_that_ends_like_a_literal_is_none() {
         for text in ["* OK hello {5}", "a1 NO no {5}", "+ go {5}", "* BYE {5}", "* LIST () NIL {x}", "* LIST () NIL {}", "* LIST {-1}"] {
-            assert_eq!(answer(text, &[]).literal_ahead(), None, "{text}");
+            assert_eq!(answer(text, &[]).literal_ahead(0), None, "{text}");
         }
-        assert_eq!(answer("* LIST () NIL {5}", &[]).literal_ahead(), Some((5, 14)));
-        assert_eq!(answer("* 1 FETCH (BODY[] {7+}", &[]).literal_ahead(), Some((7, 18)));
+        assert_eq!(answer("* LIST () NIL {5}", &[]).literal_ahead(0), Some((5, 14)));
+        assert_eq!(answer("* 1 FETCH (BODY[] {7+}", &[]).literal_ahead(0), Some((7, 18)));
     }
 
     #[test]

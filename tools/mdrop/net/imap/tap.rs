@@ -4,6 +4,7 @@
 //! wire are ours to read: measured against letting the crate read literals, that is 1.0 times a bare socket client in place
 //! of 2 to 5 times, and flat memory. The tap also notes the tag of the command last written, which the crate keeps to itself.
 
+use super::answer::{Condition, Verdict};
 use crate::error::Result;
 use crate::net::wire::Wire;
 use std::io::{self, Read, Write};
@@ -19,8 +20,10 @@ pub(super) struct Core {
     pub tag: Vec<u8>,
     /// The line last read through the tap.
     pub line: Vec<u8>,
-    /// How much of it the crate has.
+    /// How much of that line the crate has.
     given: usize,
+    /// What the server said before it ends the connection.
+    pub goodbye: Option<Condition>,
 }
 
 /// One wire, two users: the crate through [`Tap`], and we.
@@ -29,7 +32,7 @@ pub(super) struct Shared(Arc<Mutex<Core>>);
 
 impl Shared {
     pub fn new(wire: Wire) -> Self {
-        Self(Arc::new(Mutex::new(Core { wire, tag: Vec::new(), line: Vec::new(), given: 0 })))
+        Self(Arc::new(Mutex::new(Core { wire, tag: Vec::new(), line: Vec::new(), goodbye: None, given: 0 })))
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Core> {
@@ -44,7 +47,10 @@ impl Core {
     fn next_line(&mut self) -> Result<()> {
         self.line.clear();
         self.given = 0;
-        self.wire.read_line(&mut self.line, LONGEST_LINE)
+        self.wire.read_line(&mut self.line, LONGEST_LINE)?;
+        let said = self.line.strip_prefix(b"* ").and_then(Condition::parse);
+        self.goodbye = said.filter(|said| said.verdict == Verdict::Bye).or(self.goodbye.take());
+        Ok(())
     }
 }
 

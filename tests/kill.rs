@@ -1,0 +1,129 @@
+//! Any stage of the pipeline is killed with -9 at any time; one more run, and everything is archived once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "mailserver/server.rs"]
+#[allow(dead_code)]
+mod mailserver;
+#[path = "common/tools.rs"]
+#[allow(dead_code)]
+mod tools;
+
+use mailserver::{Config, Mailbox, Running};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tools::{messages_of, path_of, run, shipped};
+
+fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A server with the project's messages, and a profile whose archive is `name`.
+struct Scene {
+    folder: tempfile::TempDir,
+    server: Running,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let mailbox = Mailbox::with_messages("INBOX", 9, shipped());
+        let config = Config { user: "box".into(), password: "pw".into(), imap: Some(0), pop3: Some(0), mailboxes: vec![mailbox], ..Config::default() };
+        let folder = tempfile::tempdir().unwrap();
+        write_private(&folder.path().join("pw"), "pw\n");
+        Self { folder, server: mailserver::start(config).unwrap() }
+    }
+
+    fn profile(&self, protocol: &str, name: &str) -> PathBuf {
+        let address = if protocol == "imap" { self.server.imap_addr } else { self.server.pop3_addr };
+        let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages/users.toml");
+        let text = format!(
+            "[account]\nprotocol = \"{protocol}\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"box\"\npassword-file = \"pw\"\n\
+             [route]\ndomains = [\"example.com\", \"example.org\"]\nusers = \"{}\"\nown-addresses = [\"archive@example.com\"]\n\
+             [store]\narchive = \"{name}\"\n",
+            address.unwrap().port(),
+            users.display()
+        );
+        let path = self.folder.path().join("box.toml");
+        write_private(&path, &text);
+        path
+    }
+}
+
+fn tool(name: &str, profile: &Path, arguments: &[&str], stdin: Stdio, stdout: Stdio) -> Child {
+    let mut command = Command::new(path_of(name));
+    command.arg("-q").arg("-p").arg(profile).args(arguments).stdin(stdin).stdout(stdout).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// The pipeline; one of its stages is killed after some time, if `kill` says so. True if every stage ended well.
+fn pipeline(scene: &Scene, profile: &Path, kill: Option<(usize, Duration)>) -> bool {
+    let known = run("mdrop-store", &["-p", profile.to_str().unwrap(), "--known"], b"").exits(0).stdout;
+    let file = scene.folder.path().join("known");
+    std::fs::write(&file, known).unwrap();
+    let mut fetch = tool("mdrop-fetch", profile, &["--known", file.to_str().unwrap()], Stdio::null(), Stdio::piped());
+    let mut route = tool("mdrop-route", profile, &[], fetch.stdout.take().unwrap().into(), Stdio::piped());
+    let store = tool("mdrop-store", profile, &[], route.stdout.take().unwrap().into(), Stdio::null());
+    let mut stages = [fetch, route, store];
+    if let Some((stage, delay)) = kill {
+        std::thread::sleep(delay);
+        let _ = stages[stage].kill();
+    }
+    let ended: Vec<bool> = stages.iter_mut().map(|stage| stage.wait().unwrap().success()).collect();
+    ended.into_iter().all(|well| well)
+}
+
+/// Each user's mail, as digests; nobody may have one twice.
+fn end_state(profile: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let users = ["alice", "bob", "carol", "dave", "erin", "frank"].map(|name| format!("{name}@example.com"));
+    let of = |user: String| {
+        let ran = run("mdrop-cat", &["-p", profile.to_str().unwrap(), "--stream", "--user", &user], b"");
+        let digests: Vec<String> = messages_of(&ran.stdout).into_iter().map(|(meta, _)| meta.digest.to_string()).collect();
+        let distinct: BTreeSet<String> = digests.iter().cloned().collect();
+        assert_eq!(distinct.len(), digests.len(), "{user} has a mail twice");
+        (user, distinct)
+    };
+    users.into_iter().chain(["@catchall".to_owned()]).map(of).collect()
+}
+
+fn segments(archive: &Path) -> usize {
+    walkdir::WalkDir::new(archive.join("catalog")).into_iter().flatten().filter(|entry| entry.file_type().is_file()).count()
+}
+
+fn killed_at_any_time(protocol: &str) {
+    let scene = Scene::new();
+    let reference = scene.profile(protocol, "reference");
+    let clock = std::time::Instant::now();
+    assert!(pipeline(&scene, &reference, None));
+    let usual = clock.elapsed();
+    let wanted = end_state(&reference);
+    assert!(wanted["alice@example.com"].len() > 10);
+    let mut killed = 0;
+    for round in 0..18_u32 {
+        let name = format!("archive-{round}");
+        let profile = scene.profile(protocol, &name);
+        // Spread over the time that a run takes, each stage in turn.
+        let delay = usual.mul_f64(f64::from(round * 7 % 18) / 18.0);
+        killed += u32::from(!pipeline(&scene, &profile, Some((round as usize % 3, delay))));
+        assert!(pipeline(&scene, &profile, None), "round {round}: the next run ends well");
+        assert!(end_state(&profile) == wanted, "round {round}: everybody has exactly what an undisturbed run gives them");
+        run("mdrop-check", &["-p", profile.to_str().unwrap()], b"").exits(0);
+        let before = segments(&scene.folder.path().join(&name));
+        assert!(pipeline(&scene, &profile, None));
+        assert_eq!(segments(&scene.folder.path().join(&name)), before, "round {round}: once more, and nothing changes");
+    }
+    assert!(killed >= 6, "only {killed} runs were caught alive");
+    let commands = scene.server.commands();
+    assert!(!commands.iter().any(|command| command.contains("DELE") || command.contains("STORE") || command.contains("SELECT")), "{commands:?}");
+}
+
+#[test]
+fn any_stage_killed_at_any_time_over_imap_costs_nothing_but_time() {
+    killed_at_any_time("imap");
+}
+
+#[test]
+fn any_stage_killed_at_any_time_over_pop3_costs_nothing_but_time() {
+    killed_at_any_time("pop3");
+}

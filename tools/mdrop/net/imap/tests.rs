@@ -1,0 +1,187 @@
+//! What servers do that Dovecot does not.
+
+use super::*;
+use crate::identity::Uid;
+use crate::net::scripted::{Seen, account, secret, serve};
+
+type Script = Vec<(&'static str, String)>;
+
+fn login() -> Script {
+    [
+        ("CAPABILITY", "* CAPABILITY IMAP4rev1\r\nTAG OK\r\n"),
+        ("LOGIN", "TAG OK in\r\n"),
+        ("CAPABILITY", "* CAPABILITY IMAP4rev1 UIDPLUS\r\nTAG OK\r\n"),
+    ]
+    .map(|(expected, reply)| (expected, reply.to_owned()))
+    .to_vec()
+}
+
+fn connect(greeting: &'static str, script: Script) -> Result<Session> {
+    Session::connect(&account("imap", serve(greeting, script), "none"), &secret(), &mut |_, _| {})
+}
+
+fn session(more: &[(&'static str, &str)]) -> Session {
+    let script = login().into_iter().chain(more.iter().map(|(expected, reply)| (*expected, (*reply).to_owned()))).collect();
+    connect("* OK hello\r\n", script).unwrap()
+}
+
+/// What comes of fetching UIDs 1, 2 and 3 when the server answers so: what was handed on, and the end.
+fn fetched(answers: &[(&'static str, &str)]) -> (Vec<String>, Option<(u8, String)>, bool) {
+    let (mut session, mut seen) = (session(answers), Seen::default());
+    let wanted = [1, 2, 3].map(|uid| Wanted { uid: Uid(uid), size: 0 });
+    let ended = session.fetch(&wanted, &mut seen).err().map(|e| (e.status().code(), e.to_string()));
+    (seen.0, ended, session.is_alive())
+}
+
+#[test]
+fn a_message_may_come_in_any_order_and_form() {
+    let answer = "* 2 FETCH (BODY[] {3}\r\na)\n FLAGS (\\Seen) UID 2 X-ODD (a (b \"c)\")) X-LIT {1}\r\n))\r\n* 9 EXISTS\r\n* 3 FETCH (FLAGS ())\r\n\
+                  * 1 FETCH (UID 1 BODY[] \"q\\\"\")\r\n* 7 FETCH (UID 7 BODY[] {4}\r\nmine)\r\n* 3 FETCH (UID 3 BODY[] {0}\r\n)\r\nTAG OK done\r\n";
+    let (seen, ended, alive) = fetched(&[("UID FETCH 1:3 (UID BODY.PEEK[])", answer)]);
+    assert_eq!(seen, [r#"Uid(2) "a)\n""#, r#"Uid(1) "q\"""#, r#"Uid(3) """#]);
+    assert_eq!((ended, alive), (None, true));
+}
+
+#[test]
+fn what_one_message_lacks_costs_that_message() {
+    let answer = "* 1 FETCH (UID 1 BODY[] NIL)\r\n* 2 EXPUNGE\r\n* 3 FETCH (UID 3 BODY[] {2}\r\nok)\r\nTAG OK done\r\n";
+    let (seen, ended, alive) = fetched(&[("UID FETCH", answer)]);
+    assert_eq!(seen[..2], ["Uid(1) failed 76 the server has no octets for it (NIL)", "Uid(3) \"ok\""]);
+    assert!(seen[2].starts_with("Uid(2) failed 75"), "{seen:?}");
+    assert_eq!((seen.len(), ended, alive), (3, None, true));
+}
+
+#[test]
+fn a_refused_batch_is_asked_for_again_one_by_one() {
+    let first = "* 1 FETCH (UID 1 BODY[] {1}\r\na)\r\nTAG NO [SERVERBUG] no\r\n";
+    let answers = [
+        ("UID FETCH 1:3", first),
+        ("UID FETCH 2 ", "TAG NO [SERVERBUG] bad\r\n"),
+        ("UID FETCH 3 ", "* 3 FETCH (UID 3 BODY[] {1}\r\nc)\r\nTAG OK\r\n"),
+    ];
+    let (seen, ended, _) = fetched(&answers);
+    assert_eq!(seen, ["Uid(1) \"a\"", "Uid(2) failed 75 FETCH: the server says: [SERVERBUG] bad", "Uid(3) \"c\""]);
+    assert_eq!(ended, None);
+}
+
+#[test]
+fn a_connection_cut_anywhere_ends_the_fetch_and_gives_whole_messages_only() {
+    let answer = "* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\n* 2 FETCH (UID 2 BODY[] {3}\r\ndef FLAGS ())\r\n* BYE [UNAVAILABLE] so long\r\n";
+    for cut in 0..=answer.len() {
+        let (seen, ended, alive) = fetched(&[("UID FETCH", &answer[..cut])]);
+        let whole = ["abc)\r\n", "())\r\n"].into_iter().filter(|end| answer.find(end).is_some_and(|at| cut >= at + end.len())).count();
+        assert_eq!(seen.len(), whole, "cut at {cut}: {seen:?}");
+        let said_bye = cut == answer.len();
+        assert_eq!(ended.as_ref().map(|e| e.0), Some(if said_bye { 75 } else { 69 }), "cut at {cut}: {ended:?}");
+        assert!(!alive && ended.is_some_and(|e| e.1.contains(if said_bye { "so long" } else { "closed by server" })));
+    }
+}
+
+#[test]
+fn garbage_ends_the_session_and_is_no_panic() {
+    for garbage in [
+        "hello\r\n",
+        "a999 OK\r\n",
+        "\r\n",
+        "* 1 FETCH (UID 1 BODY[] {99999999999999999999}\r\n",
+        "* 1 FETCH (UID 1 X {9999999}\r\n",
+        "+ go\r\n",
+    ] {
+        let (seen, ended, alive) = fetched(&[("UID FETCH", garbage)]);
+        assert!(seen.iter().all(|s| s.contains("failed")) && ended.is_some() && !alive, "{garbage}: {seen:?}");
+    }
+}
+
+#[test]
+fn greetings_that_promise_no_login_are_refused() {
+    let cases = [("* BYE busy\r\n", 69), ("* PREAUTH hi\r\n", 76), ("+OK pop\r\n", 76), ("", 69), ("* OK", 69), ("SSH-2.0-x\r\n", 76)];
+    for (greeting, status) in cases {
+        assert_eq!(connect(greeting, Vec::new()).err().map(|e| e.status().code()), Some(status), "{greeting:?}");
+    }
+}
+
+#[test]
+fn a_login_is_refused_in_the_servers_words() {
+    let cases = [
+        ("TAG NO wrong\r\n", 77, "wrong"),
+        ("TAG NO [UNAVAILABLE] later\r\n", 75, "later"),
+        ("* BYE gone\r\n", 69, "gone"),
+        ("TAG BAD what\r\n", 76, "what"),
+    ];
+    for (answer, status, words) in cases {
+        let script = vec![("CAPABILITY", "TAG OK\r\n".to_owned()), ("LOGIN", answer.to_owned())];
+        let error = connect("* OK\r\n", script).err().map(|e| (e.status().code(), e.to_string()));
+        assert!(error.as_ref().is_some_and(|e| e.0 == status && e.1.contains(words)), "{answer}: {error:?}");
+    }
+}
+
+#[test]
+fn starttls_can_neither_be_stripped_nor_injected_into() {
+    let cases =
+        [("TAG BAD no\r\n", "does not offer STARTTLS"), ("TAG OK go\r\n* CAPABILITY X\r\n", "received in clear before the TLS handshake")];
+    for (answer, words) in cases {
+        let port = serve("* OK\r\n", vec![("STARTTLS", answer.to_owned())]);
+        let error = Session::connect(&account("imap", port, "starttls"), &secret(), &mut |_, _| {})
+            .err()
+            .map(|e| (e.status().code(), e.to_string()));
+        assert!(error.as_ref().is_some_and(|e| e.0 == 76 && e.1.contains(words)), "{error:?}");
+    }
+}
+
+#[test]
+fn a_silent_server_is_left_after_the_time_out() {
+    let began = std::time::Instant::now();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let error =
+        Session::connect(&account("imap", port, "none"), &secret(), &mut |_, _| {}).err().map(|e| (e.status().code(), e.to_string()));
+    assert!(error.as_ref().is_some_and(|e| e.0 == 69 && e.1.contains("no answer from the server for 1 seconds")), "{error:?}");
+    assert!(began.elapsed().as_secs() < 4);
+}
+
+#[test]
+fn a_malformed_line_of_a_listing_costs_its_message() {
+    let answer = "* 2 FETCH (UID 8 RFC822.SIZE 5 FLAGS (\\Seen \\Recent) INTERNALDATE \" 1-Feb-2026 03:04:05 +0000\")\r\n\
+                  * 1 FETCH (UID 7 RFC822.SIZE x)\r\n* 3 FETCH (FLAGS (a))\r\n* 4 FETCH (RFC822.SIZE 1\r\nTAG OK\r\n";
+    let mut session = session(&[("UID FETCH 1:* (UID RFC822.SIZE INTERNALDATE FLAGS)", answer)]);
+    let listing = session.list_messages().unwrap();
+    let messages: Vec<_> =
+        listing.messages.iter().map(|m| (m.uid.0, m.size, m.received.map(|r| r.to_string()), m.flags.to_vec())).collect();
+    assert_eq!(messages, [(8, Some(5), Some("2026-02-01T03:04:05Z".into()), vec!["\\Seen".to_owned()])]);
+    assert_eq!(listing.failed.iter().map(|(uid, _)| *uid).collect::<Vec<_>>(), [Some(Uid(7)), None]);
+}
+
+#[test]
+fn mailboxes_have_their_names_decoded_and_are_opened_by_the_servers_own() {
+    let list = "* LIST (\\Noselect) \"/\" \"a \\\"b\\\"\"\r\n* LIST () NIL {5}\r\n&AOQ-\r\n* LIST (\\Trash) \".\" inbox\r\nTAG OK\r\n";
+    let examine = "* 3 EXISTS\r\n* NO almost full\r\n* OK [UIDVALIDITY 9] x\r\n* OK [HIGHESTMODSEQ 12]\r\nTAG OK [READ-ONLY] ok\r\n";
+    let mut session =
+        session(&[("LIST", list), ("EXAMINE \"&AOQ-\"", examine), ("EXAMINE", "TAG NO [NONEXISTENT] gone\r\n"), ("EXAMINE", "TAG OK\r\n")]);
+    let all = session.mailboxes().unwrap();
+    let names: Vec<String> = all.iter().map(|mailbox| mailbox.name.to_string()).collect();
+    assert_eq!(names, ["a \"b\"", "ä", "INBOX"]);
+    assert!(all[0].is("\\noselect") && all[2].is("\\trash"));
+    assert_eq!(all.iter().map(|mailbox| mailbox.delimiter).collect::<Vec<_>>(), [Some('/'), None, Some('.')]);
+    let opened = session.examine(&all[1]).unwrap();
+    assert_eq!((opened.uidvalidity.0, opened.exists, opened.highest_modseq, opened.read_only), (9, 3, Some(12), true));
+    assert_eq!(session.examine(&all[1]).err().map(|e| e.status()), Some(Status::NoInput));
+    assert!(session.is_alive());
+    assert!(session.examine(&all[1]).is_err_and(|e| e.what().contains("no UIDVALIDITY")));
+}
+
+#[test]
+fn a_purge_marks_and_expunges_exactly_what_it_names() {
+    let store = "* 1 FETCH (UID 4 FLAGS (\\Deleted))\r\n* 2 FETCH (UID 5 FLAGS (\\Seen))\r\nTAG OK [MODIFIED 5,7] x\r\n";
+    let answers = [
+        ("UID STORE 4:5,7 (UNCHANGEDSINCE 12) +FLAGS (\\Deleted)", store),
+        ("UID EXPUNGE 4", "* 1 EXPUNGE\r\nTAG OK\r\n"),
+        ("UID SEARCH DELETED", "* SEARCH 5 9\r\nTAG OK\r\n"),
+        ("UID EXPUNGE", "TAG NO no\r\n"),
+    ];
+    let mut session = session(&answers);
+    let stored = session.uid_store_deleted(&"4:5,7".parse().unwrap(), Some(12)).unwrap();
+    assert_eq!((stored.deleted.to_string(), stored.modified.to_string()), ("4".into(), "5,7".into()));
+    assert_eq!(session.uid_expunge(&stored.deleted).ok(), Some(1));
+    assert_eq!(session.search_deleted().map(|set| set.to_string()).ok().as_deref(), Some("5,9"));
+    assert!(session.uid_expunge(&stored.deleted).is_err_and(|e| e.status() == Status::Unavailable));
+}
