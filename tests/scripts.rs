@@ -33,7 +33,9 @@ impl Scene {
         scene.write_profile("");
         fs::create_dir(scene.path("bin")).unwrap();
         let real = Path::new(env!("CARGO_BIN_EXE_mdrop-fetch")).parent().unwrap();
-        TOOLS.iter().for_each(|tool| symlink(real.join(tool), scene.path("bin").join(tool)).unwrap());
+        for tool in TOOLS {
+            symlink(real.join(tool), scene.path("bin").join(tool)).unwrap();
+        }
         scene
     }
 
