@@ -527,6 +527,17 @@ pub struct Head {
     pub blake3: Digest,
 }
 
+/// How one process of a run ended, as the shell saw it: written by mdrop-archive(1), since a process that was killed can't say so.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stage {
+    /// The format's version.
+    pub v: V1,
+    /// `known`, `fetch`, `route`, `store`, `purgeable` or `purge`.
+    pub stage: String,
+    /// Its exit status; 128 and the signal's number if a signal ended it.
+    pub exit: u8,
+}
+
 /// Any record. A type this version does not know is [`Record::Unknown`], which readers pass over.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -557,6 +568,8 @@ pub enum Record {
     Finding(Box<Finding>),
     /// `summary`
     Summary(Box<Summary>),
+    /// `stage`
+    Stage(Stage),
     /// A type of a later version.
     #[serde(other, skip_serializing)]
     Unknown,
