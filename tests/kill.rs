@@ -118,11 +118,9 @@ fn killed_at_any_time(protocol: &str) {
         assert_eq!(segments(&scene.folder.path().join(&name)), before, "round {round}: once more, and nothing changes");
     }
     assert!(killed >= 6, "only {killed} runs were caught alive");
-    let commands = scene.server.commands();
-    assert!(
-        !commands.iter().any(|command| command.contains("DELE") || command.contains("STORE") || command.contains("SELECT")),
-        "{commands:?}"
-    );
+    let changing = ["IMAP SELECT", "IMAP STORE", "IMAP UID STORE", "IMAP EXPUNGE", "POP3 DELE"];
+    let changes = |command: &String| changing.iter().any(|verb| command.starts_with(verb));
+    assert_eq!(scene.server.commands().into_iter().find(changes), None);
 }
 
 #[test]
