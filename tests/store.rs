@@ -315,3 +315,186 @@ fn the_account_and_uids_that_are_archived_are_known() {
     let uids: Vec<u32> = purgeable.iter().map(|r| if let Place::Imap { uid, .. } = r.origin.place { uid.0 } else { 0 }).collect();
     assert_eq!(uids, [1, 2, 3, 7]);
 }
+
+fn known_uids(scene: &Scene) -> String {
+    let profile = scene.folder.path().join("acme.toml");
+    let text = format!(
+        "[account]\nprotocol = \"imap\"\nhost = \"h\"\nusername = \"a\"\n[route]\ndomains = [\"example.com\"]\n[store]\narchive = \"{}\"\n",
+        scene.archive().display()
+    );
+    common::dovecot::write_private(&profile, &text);
+    let records = run("mdrop-store", &["-p", profile.to_str().unwrap(), "--known"], b"").exits(0).records();
+    let uids = |record: &Record| if let Record::Known(known) = record { known.uids.to_string() } else { panic!("{record:?}") };
+    records.iter().map(uids).collect()
+}
+
+/// Two runs: UIDs 1 and 2 in the first pack and segment, 3 in the second.
+fn two_runs(scene: &Scene) -> [Vec<u8>; 2] {
+    let first = stream(&[message(1, &mail(1), &["alice@example.com"]), message(2, &mail(2), &["bob@example.com"])]);
+    let second = stream(&[message(3, &mail(3), &["alice@example.com"])]);
+    scene.store(&first).exits(0);
+    scene.store(&second).exits(0);
+    [first, second]
+}
+
+#[test]
+fn a_message_whose_pack_is_gone_is_no_longer_known_and_is_stored_anew() {
+    let scene = Scene::new();
+    let [first, _] = two_runs(&scene);
+    assert_eq!(known_uids(&scene), "1:3");
+    std::fs::remove_file(&scene.files("packs")[0]).unwrap();
+    assert_eq!(known_uids(&scene), "3");
+    let again = scene.store(&first).exits(0).receipts();
+    assert!(again.iter().all(|receipt| receipt.outcome == Outcome::New), "{again:?}");
+    assert_eq!(known_uids(&scene), "1:3");
+    assert_eq!(scene.mail_of("bob@example.com").len(), 1);
+}
+
+#[test]
+fn a_pack_whose_segment_is_damaged_or_missing_is_adopted() {
+    for remove in [true, false] {
+        let scene = Scene::new();
+        let [first, _] = two_runs(&scene);
+        let segment = &scene.files("catalog")[0];
+        if remove {
+            std::fs::remove_file(segment).unwrap();
+        } else {
+            std::fs::write(segment, b"garbage").unwrap();
+        }
+        std::fs::remove_dir_all(scene.archive().join("cache")).unwrap();
+        scene.store(b"").exits(0);
+        assert_eq!(scene.mail_of("@catchall").len(), 2, "removed: {remove}");
+        assert_eq!(known_uids(&scene), "3");
+        let again = scene.store(&first).exits(0).receipts();
+        assert!(again.iter().all(|receipt| receipt.outcome == Outcome::Duplicate));
+        assert_eq!((scene.mail_of("alice@example.com").len(), scene.mail_of("bob@example.com").len()), (2, 1));
+        assert!(scene.mail_of("@catchall").is_empty());
+        assert_eq!(scene.files("packs").len(), 2);
+    }
+}
+
+#[test]
+fn a_catalog_of_yesterday_loses_nothing() {
+    let scene = Scene::new();
+    let [_, second] = two_runs(&scene);
+    std::fs::remove_file(scene.files("catalog").last().unwrap()).unwrap();
+    scene.store(&second).exits(0);
+    assert_eq!(scene.mail_of("alice@example.com").len(), 2);
+    assert_eq!(scene.files("packs").len(), 2);
+    scene.check().exits(0);
+}
+
+#[test]
+fn a_damaged_frame_costs_an_adopted_pack_only_its_own_messages() {
+    let scene = Scene::new();
+    let large = |n: u32| [mail(n), format!("{n}").repeat(300_000).into_bytes()].concat();
+    let sent: Vec<_> = (1..=8).map(|n| message(n, &large(n), &["alice@example.com"])).collect();
+    let receipts = scene.store(&stream(&sent)).exits(0).receipts();
+    let frames: BTreeSet<u64> = receipts.iter().map(|receipt| receipt.frame.offset).collect();
+    assert!(frames.len() > 1, "{frames:?}");
+    let pack = &scene.files("packs")[0];
+    let mut octets = std::fs::read(pack).unwrap();
+    octets[20] ^= 0xff;
+    std::fs::write(pack, octets).unwrap();
+    std::fs::remove_file(&scene.files("catalog")[0]).unwrap();
+    scene.store(b"").exits(0);
+    let saved = receipts.iter().filter(|receipt| receipt.frame.offset > 0).count();
+    assert_eq!(scene.mail_of("@catchall").len(), saved);
+}
+
+#[test]
+fn an_adopted_message_that_policy_now_leaves_out_is_refused_once() {
+    let scene = Scene::new();
+    let input = stream(&[message(1, &mail(1), &["alice@example.com"])]);
+    scene.store(&input).exits(0);
+    std::fs::remove_file(&scene.files("catalog")[0]).unwrap();
+    let mut skipped = message(1, &mail(1), &[]);
+    let route = skipped.0.route.as_mut().unwrap();
+    (route.skip, route.settings) = (Some("nobody's".into()), Some(Digest::of(b"settings")));
+    let skipped = stream(&[skipped]);
+    scene.store(&skipped).exits(0);
+    let segments = scene.files("catalog").len();
+    scene.store(&skipped).exits(0);
+    assert_eq!(scene.files("catalog").len(), segments);
+}
+
+#[test]
+fn mail_that_was_not_routed_is_filed_under_catchall() {
+    let scene = Scene::new();
+    let mut plain = message(1, &mail(1), &[]);
+    plain.0.route = None;
+    scene.store(&stream(&[plain])).exits(0);
+    assert_eq!(scene.mail_of("@catchall").len(), 1);
+}
+
+#[test]
+fn four_writers_at_once_store_each_message_once() {
+    let scene = Scene::new();
+    let sent: Vec<_> = (1..120).map(|n| message(n, &mail(n), &["alice@example.com"])).collect();
+    let input = stream(&sent);
+    std::thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| {
+                for _ in 0..3 {
+                    assert_eq!(scene.store(&input).exits(0).receipts().len(), sent.len());
+                }
+            });
+        }
+    });
+    scene.check().exits(0);
+    let back = messages_of(&scene.cat(&["--stream", "--user", "alice@example.com"], b"").exits(0).stdout);
+    assert_eq!(back.len(), sent.len());
+    let stored =
+        scene.files("packs").into_iter().map(|pack| messages_of(&zstd::decode_all(std::fs::File::open(pack).unwrap()).unwrap()).len());
+    assert_eq!(stored.sum::<usize>(), sent.len(), "no message is in two packs");
+}
+
+#[test]
+fn no_run_changes_a_file_that_has_appeared() {
+    let scene = Scene::new();
+    let [first, second] = two_runs(&scene);
+    let all = || -> Vec<(PathBuf, Vec<u8>)> {
+        let files = scene.files("packs").into_iter().chain(scene.files("catalog")).chain([scene.archive().join("archive.json")]);
+        files.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    };
+    let before = all();
+    scene.store(&stream(&[message(9, &mail(9), &["bob@example.com"])])).exits(0);
+    scene.store(&[first, second].concat()).exits(0);
+    scene.check().exits(0);
+    let after = all();
+    assert!(before.iter().all(|file| after.contains(file)));
+}
+
+#[test]
+fn an_index_that_is_damaged_anywhere_is_made_anew_by_the_next_run() {
+    let scene = Scene::new();
+    let sent: Vec<_> = (1..200).map(|n| message(n, &mail(n), &["alice@example.com"])).collect();
+    let input = stream(&sent);
+    scene.store(&input).exits(0);
+    let index = scene.archive().join("cache/index.sqlite");
+    let good = std::fs::read(&index).unwrap();
+    for page in 1..good.len() / 4096 {
+        let mut bad = good.clone();
+        bad[page * 4096..(page + 1) * 4096].fill(0x5a);
+        std::fs::write(&index, bad).unwrap();
+        let ran = scene.store(&input);
+        assert!(ran.code == 0 || ran.code == 75, "page {page}: {} {}", ran.code, ran.stderr);
+        assert_eq!(scene.store(&input).exits(0).receipts().len(), sent.len(), "page {page}");
+        assert_eq!(scene.mail_of("alice@example.com").len(), sent.len(), "page {page}");
+        scene.check().exits(0);
+    }
+    assert_eq!(scene.files("packs").len(), 1, "nothing was stored twice");
+}
+
+#[test]
+fn an_archive_of_a_later_version_is_left_alone() {
+    let scene = Scene::new();
+    two_runs(&scene);
+    let segment = &scene.files("catalog")[1];
+    let text = String::from_utf8(zstd::decode_all(std::fs::File::open(segment).unwrap()).unwrap()).unwrap();
+    std::fs::write(segment, zstd::encode_all(text.replacen("\"v\":1", "\"v\":2", 1).as_bytes(), 3).unwrap()).unwrap();
+    std::fs::remove_dir_all(scene.archive().join("cache")).unwrap();
+    let ran = scene.store(&stream(&[message(9, &mail(9), &["bob@example.com"])])).exits(78);
+    assert!(ran.stderr.contains("later version"), "{}", ran.stderr);
+    assert_eq!(scene.files("packs").len(), 2);
+}

@@ -5,11 +5,12 @@
 mod output;
 
 use mdrop::archive::Archive;
+use mdrop::archive::pack::{PackReader, Place};
 use mdrop::config::archive_folder;
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Common, Run};
 use mdrop::identity::Digest;
-use mdrop::record::{Frame, Receipt, Record, RecordReader};
+use mdrop::record::{Receipt, Record, RecordReader};
 use mdrop::spool::Spool;
 use output::Output;
 use std::collections::HashSet;
@@ -52,7 +53,7 @@ const IN_MEMORY: usize = 16 << 20;
 /// What is to be handed out.
 struct Wanted {
     digest: Digest,
-    place: (u64, Frame, u64),
+    place: Place,
     folder: String,
     flags: Vec<String>,
 }
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
         let root = archive_folder(arguments.archive.as_deref(), profile.as_ref())?;
         let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
         let archive = Archive::open(&root, index)?;
-        let mut cat = Cat { archive, output: output(arguments)?, dry_run: arguments.common.dry_run };
+        let mut cat = Cat { archive, packs: PackReader::default(), output: output(arguments)?, dry_run: arguments.common.dry_run };
         match &arguments.user {
             Some(user) => cat.user(user, run)?,
             None => cat.records(run)?,
@@ -83,6 +84,7 @@ fn output(arguments: &Arguments) -> Result<Output> {
 
 struct Cat {
     archive: Archive,
+    packs: PackReader,
     output: Output,
     dry_run: bool,
 }
@@ -134,7 +136,7 @@ impl Cat {
             return Err(mdrop::interrupt::error());
         }
         let mut encoded = Spool::new(IN_MEMORY);
-        match self.archive.read(wanted.digest, wanted.place, &mut encoded, &mut std::io::sink()) {
+        match self.packs.read(&self.archive.shelf, wanted.place, wanted.digest, &mut encoded, &mut std::io::sink()) {
             Ok(meta) => {
                 run.count("handed-out", meta.size);
                 if self.dry_run { Ok(()) } else { self.output.write(&meta, &wanted.folder, &wanted.flags, &mut encoded) }

@@ -42,6 +42,8 @@ impl AsRef<Common> for Arguments {
 
 /// A commit is made when this much waits, in octets of the stream.
 const COMMIT_OCTETS: u64 = 64 << 20;
+/// Each message counts for this much more, for what is remembered of it until then: many small ones must not fill the memory.
+const COMMIT_EACH: u64 = 8 << 10;
 /// Or when the first of what waits has waited this long.
 const COMMIT_AFTER: Duration = Duration::from_secs(10);
 
@@ -87,7 +89,7 @@ fn store(mut writer: Writer, input: mdrop::interrupt::Input, run: &mut Run) -> R
             intake::Next::Nothing => {}
             intake::Next::End(ended) => break ended,
         }
-        if writer.pending() >= COMMIT_OCTETS || since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER) {
+        if writer.pending(COMMIT_EACH) >= COMMIT_OCTETS || since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER) {
             commit(&mut writer, &mut output, run)?;
             since = None;
         }

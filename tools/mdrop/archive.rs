@@ -18,7 +18,7 @@ use crate::fingerprint::FingerprintHasher;
 use crate::header;
 use crate::identity::{Digest, Fingerprint};
 use crate::octets::Octets;
-use crate::record::{Frame, Head, V1};
+use crate::record::{Head, V1};
 use crate::stream::Meta;
 use crate::time::Time;
 use index::{Held, Index};
@@ -91,14 +91,6 @@ impl Archive {
         let Some(held) = self.index.message(digest)? else { return Ok(None) };
         let size = self.shelf.size(shelf::Series::Pack, held.pack)?;
         Ok(size.filter(|size| *size >= held.frame.offset + held.frame.length).map(|_| held))
-    }
-
-    /// Reads a message back from its pack: its encoded form goes to `encoded`, its octets to `octets`.
-    ///
-    /// # Errors
-    /// [`Status::Data`] if the archive does not hold it whole, with this digest, at this place.
-    pub fn read(&self, digest: Digest, place: (u64, Frame, u64), encoded: &mut dyn Write, octets: &mut dyn Write) -> Result<Meta> {
-        pack::read_message(&self.shelf, place, digest, encoded, octets)
     }
 }
 

@@ -4,7 +4,7 @@
 //! purged already. A pack does not say whose its messages are, so they are filed under @catchall, and their origins are
 //! not called known: where the server still has them, the next run fetches, routes and files them, and stores nothing twice.
 
-use crate::archive::pack::{self, Frames};
+use crate::archive::pack::{self, Frames, Place};
 use crate::archive::segment::{PackName, SegmentHeader};
 use crate::archive::shelf::{Series, Shelf};
 use crate::archive::{Archive, Arrival, Learner};
@@ -80,8 +80,6 @@ pub fn read(archive: &Archive, header: &SegmentHeader, pack: u64) -> Result<Vec<
 fn finding(word: &str, text: String) -> Record {
     Record::Finding(Box::new(Finding { v: V1, origin: None, digest: None, finding: word.into(), text }))
 }
-
-type Place = (u64, Frame, u64);
 
 /// The messages of a frame with their places, and what is damaged in it.
 type Readable = (Vec<(Place, Arrival)>, Vec<Error>);

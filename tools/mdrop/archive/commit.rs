@@ -5,6 +5,7 @@
 //! the pack gets its number, the segment is synced and gets its number. That last step is the commit; receipts come after.
 
 use crate::archive::index::{Held, OriginState};
+use crate::archive::pack::Place;
 use crate::archive::pending::{Built, Pending};
 use crate::archive::segment::{self, PackName, SegmentHeader, SegmentType};
 use crate::archive::shelf::Series;
@@ -12,7 +13,7 @@ use crate::archive::{Archive, Arrival};
 use crate::durable;
 use crate::error::{Error, Result, Status};
 use crate::identity::Digest;
-use crate::record::{CATCHALL, Filing, Frame, Outcome, Receipt, Record, Refiling, Refusal, Role, V1};
+use crate::record::{CATCHALL, Filing, Outcome, Receipt, Record, Refiling, Refusal, Role, V1};
 use crate::stream::Routing;
 use crate::time::Time;
 use std::collections::{HashMap, HashSet};
@@ -48,16 +49,10 @@ impl Writer {
         &self.archive
     }
 
-    /// How many octets wait for the next commit.
+    /// How many octets wait for the next commit, counting `each` more for every message.
     #[must_use]
-    pub fn pending(&self) -> u64 {
-        self.pending.size()
-    }
-
-    /// Whether nothing waits for the next commit.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.pending.is_empty()
+    pub fn pending(&self, each: u64) -> u64 {
+        self.pending.size() + self.pending.count() * each
     }
 
     /// Takes a message, with its encoded form, for the next commit.
@@ -210,8 +205,8 @@ struct Decision<'a> {
     archive: &'a Archive,
     header: &'a SegmentHeader,
     /// Where the messages of this commit's pack lie; each is new the first time it is met.
-    fresh: HashMap<Digest, (u64, Frame, u64)>,
-    met: HashMap<Digest, (u64, Frame, u64)>,
+    fresh: HashMap<Digest, Place>,
+    met: HashMap<Digest, Place>,
     /// Filings that this commit adds.
     filed: HashSet<(String, Vec<u8>, Role)>,
     /// Adopted messages whose provisional filing this commit takes back.
@@ -220,7 +215,7 @@ struct Decision<'a> {
 }
 
 impl<'a> Decision<'a> {
-    fn new(archive: &'a Archive, header: &'a SegmentHeader, fresh: HashMap<Digest, (u64, Frame, u64)>) -> Self {
+    fn new(archive: &'a Archive, header: &'a SegmentHeader, fresh: HashMap<Digest, Place>) -> Self {
         let (met, filed, rerouted) = (HashMap::new(), HashSet::new(), HashSet::new());
         Self { archive, header, fresh, met, filed, rerouted, decided: Decided::default() }
     }
@@ -265,7 +260,9 @@ impl<'a> Decision<'a> {
         let adopted = held.is_some_and(|held| held.adopted) && self.rerouted.insert(digest);
         let filings = self.new_filings(arrival)?;
         let known = self.archive.index.origin(&arrival.meta.origin)?;
-        let same = known.filter(|state| state.digest == Some(digest) && !state.purged && !state.adopted);
+        // What stands in the catalog already, and needs no second record.
+        let is_same = |state: &OriginState| state.digest == Some(digest) && !state.purged && !state.adopted;
+        let same = known.filter(|state| is_same(state) && outcome == Outcome::Duplicate);
         let receipt = self.receipt(arrival, outcome, place, filings, same.as_ref());
         if same.is_none() || !receipt.filings.is_empty() || adopted {
             self.decided.records.push(Record::Receipt(Box::new(receipt.clone())));
@@ -278,7 +275,7 @@ impl<'a> Decision<'a> {
     }
 
     /// Where the message lies, and whether this commit put it there.
-    fn place(&mut self, digest: Digest, held: Option<&Held>) -> Result<(Outcome, (u64, Frame, u64))> {
+    fn place(&mut self, digest: Digest, held: Option<&Held>) -> Result<(Outcome, Place)> {
         if let Some(place) = self.fresh.remove(&digest) {
             self.met.insert(digest, place);
             return Ok((Outcome::New, place));
@@ -322,7 +319,7 @@ impl<'a> Decision<'a> {
         &self,
         arrival: &Arrival,
         outcome: Outcome,
-        (pack, frame, position): (u64, Frame, u64),
+        (pack, frame, position): Place,
         filings: Vec<Filing>,
         same: Option<&OriginState>,
     ) -> Receipt {

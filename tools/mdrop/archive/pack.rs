@@ -141,34 +141,51 @@ pub fn open_frame(shelf: &Shelf, pack: u64, frame: Frame) -> Result<impl Read + 
     Ok(decoder)
 }
 
-/// Reads one message back: its encoded form goes to `encoded`, its octets to `octets`.
-///
-/// # Errors
-/// [`Status::Data`], naming the pack, if it is not there, or not with the digest `wanted`.
-pub fn read_message(
-    shelf: &Shelf,
-    place: (u64, Frame, u64),
-    wanted: Digest,
-    encoded: &mut dyn Write,
-    octets: &mut dyn Write,
-) -> Result<Meta> {
-    let (pack, frame, position) = place;
-    let about = |e: Error| e.about(Series::Pack.name(pack));
-    let mut decompressed = open_frame(shelf, pack, frame)?;
-    let skipped = io::copy(&mut Read::take(&mut decompressed, position), &mut io::sink());
-    if skipped.map_err(|e| about(Error::io("decompress", e).with_status(Status::Data)))? != position {
-        return Err(about(Error::new(Status::Data, format!("the frame at octet {} ends before {position}", frame.offset))));
+/// Where a message lies: its pack, the frame in it, and where in the decompressed frame it begins.
+pub type Place = (u64, Frame, u64);
+
+/// Reads messages back. It stays in the frame it has opened, so that reading them in their order decompresses each frame once.
+#[derive(Default)]
+pub struct PackReader {
+    open: Option<OpenFrame>,
+}
+
+/// Which frame of which pack, and its messages.
+type OpenFrame = ((u64, Frame), StreamReader<Box<dyn Read>>);
+
+impl PackReader {
+    /// Reads the message at `place`: its encoded form goes to `encoded`, its octets to `octets`.
+    ///
+    /// # Errors
+    /// [`Status::Data`], naming the pack, if it is not there, or not with the digest `wanted`.
+    pub fn read(&mut self, shelf: &Shelf, place: Place, wanted: Digest, encoded: &mut dyn Write, octets: &mut dyn Write) -> Result<Meta> {
+        let (pack, frame, position) = place;
+        let about = |e: Error| e.about(Series::Pack.name(pack));
+        let mut reader = match self.open.take() {
+            Some((at, reader)) if at == (pack, frame) && reader.position() <= position => reader,
+            _ => StreamReader::new(Box::new(open_frame(shelf, pack, frame)?) as Box<dyn Read>),
+        };
+        while reader.position() < position {
+            match reader.read(&mut io::sink(), &mut io::sink()) {
+                Ok(Some(_)) | Err(ReadError::Message(_)) => {}
+                Ok(None) => {
+                    return Err(about(Error::new(Status::Data, format!("the frame at octet {} ends before {position}", frame.offset))));
+                }
+                Err(e) => return Err(about(e.into_error().with_status(Status::Data))),
+            }
+        }
+        let right = |meta: &Meta| {
+            let right = meta.digest == wanted;
+            right.then_some(()).ok_or_else(|| Error::new(Status::Data, format!("{wanted} was wanted where {} stands", meta.digest)))
+        };
+        let read = if reader.position() == position { reader.read_as(right, encoded, octets) } else { Ok(None) };
+        let meta = read.map_err(|e| match e {
+            ReadError::Sink(error) => error,
+            ReadError::Message(error) | ReadError::Input(error) => about(error.with_status(Status::Data)),
+        })?;
+        self.open = Some(((pack, frame), reader));
+        meta.ok_or_else(|| about(Error::new(Status::Data, format!("no message at {position} of the frame at octet {}", frame.offset))))
     }
-    let right = |meta: &Meta| {
-        let right = meta.digest == wanted;
-        right.then_some(()).ok_or_else(|| Error::new(Status::Data, format!("{wanted} was wanted where {} stands", meta.digest)))
-    };
-    let read = StreamReader::new(decompressed).read_as(right, encoded, octets);
-    let meta = read.map_err(|e| match e {
-        ReadError::Sink(error) => error,
-        ReadError::Message(error) | ReadError::Input(error) => about(error.with_status(Status::Data)),
-    })?;
-    meta.ok_or_else(|| about(Error::new(Status::Data, format!("no message at {position} of the frame at octet {}", frame.offset))))
 }
 
 /// The messages of a frame that are whole: the digest of each, recomputed, by its position.

@@ -82,6 +82,12 @@ impl Pending {
         self.spool.size()
     }
 
+    /// How many arrivals wait.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.waiting.len() as u64
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
