@@ -2,59 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod common;
-#[path = "mailserver/server.rs"]
-mod mailserver;
 
+use common::served::Served;
 use common::tools::{messages_of, path_of, run, shipped};
-use mailserver::{Config, Mailbox, Running};
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-fn write_private(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-/// A server with the project's messages, and a profile whose archive is `name`.
-struct Scene {
-    folder: tempfile::TempDir,
-    server: Running,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let mailbox = Mailbox::with_messages("INBOX", 9, shipped());
-        let config = Config {
-            user: "box".into(),
-            password: "pw".into(),
-            imap: Some(0),
-            pop3: Some(0),
-            mailboxes: vec![mailbox],
-            ..Config::default()
-        };
-        let folder = tempfile::tempdir().unwrap();
-        write_private(&folder.path().join("pw"), "pw\n");
-        Self { folder, server: mailserver::start(config).unwrap() }
-    }
-
-    fn profile(&self, protocol: &str, name: &str) -> PathBuf {
-        let address = if protocol == "imap" { self.server.imap_addr } else { self.server.pop3_addr };
-        let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages/users.toml");
-        let text = format!(
-            "[account]\nprotocol = \"{protocol}\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"box\"\npassword-file = \"pw\"\n\
-             [route]\ndomains = [\"example.com\", \"example.org\"]\nusers = \"{}\"\nown-addresses = [\"archive@example.com\"]\n\
-             [store]\narchive = \"{name}\"\n",
-            address.unwrap().port(),
-            users.display()
-        );
-        let path = self.folder.path().join("box.toml");
-        write_private(&path, &text);
-        path
-    }
-}
 
 fn tool(name: &str, profile: &Path, arguments: &[&str], stdin: Stdio, stdout: Stdio) -> Child {
     let mut command = Command::new(path_of(name));
@@ -62,7 +16,7 @@ fn tool(name: &str, profile: &Path, arguments: &[&str], stdin: Stdio, stdout: St
 }
 
 /// The pipeline; one of its stages is killed after some time, if `kill` says so. True if every stage ended well.
-fn pipeline(scene: &Scene, profile: &Path, kill: Option<(usize, Duration)>) -> bool {
+fn pipeline(scene: &Served, profile: &Path, kill: Option<(usize, Duration)>) -> bool {
     let known = run("mdrop-store", &["-p", profile.to_str().unwrap(), "--known"], b"").exits(0).stdout;
     let file = scene.folder.path().join("known");
     std::fs::write(&file, known).unwrap();
@@ -96,8 +50,8 @@ fn segments(archive: &Path) -> usize {
 }
 
 fn killed_at_any_time(protocol: &str) {
-    let scene = Scene::new();
-    let reference = scene.profile(protocol, "reference");
+    let scene = Served::new(shipped());
+    let reference = scene.profile(protocol, "reference", "");
     let clock = std::time::Instant::now();
     assert!(pipeline(&scene, &reference, None));
     let usual = clock.elapsed();
@@ -106,7 +60,7 @@ fn killed_at_any_time(protocol: &str) {
     let mut killed = 0;
     for round in 0..18_u32 {
         let name = format!("archive-{round}");
-        let profile = scene.profile(protocol, &name);
+        let profile = scene.profile(protocol, &name, "");
         // Spread over the time that a run takes, each stage in turn.
         let delay = usual.mul_f64(f64::from(round * 7 % 18) / 18.0);
         killed += u32::from(!pipeline(&scene, &profile, Some((round as usize % 3, delay))));

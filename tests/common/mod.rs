@@ -2,4 +2,5 @@
 #![allow(dead_code)]
 
 pub mod dovecot;
+pub mod served;
 pub mod tools;

@@ -6,21 +6,21 @@
 use mdrop::archive::pack::decode;
 use mdrop::durable;
 use mdrop::error::{Error, Result};
-use mdrop::frame;
+use mdrop::frame::{self, Stdout};
 use mdrop::spool::Spool;
 use mdrop::stream::{Meta, StreamWriter};
 use mdrop::time::Time;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Where messages go.
 pub enum Output {
     /// Standard output, as an mbox.
-    Mbox(BufWriter<File>),
+    Mbox(Stdout),
     /// Standard output, as a stream.
-    Stream(StreamWriter<BufWriter<File>>),
+    Stream(StreamWriter<Stdout>),
     /// A Maildir.
     Maildir(MaildirWriter),
     /// A folder of .eml files.

@@ -5,7 +5,7 @@
 use crate::known::Known;
 use crate::progress::Progress;
 use mdrop::error::{Error, Result};
-use mdrop::frame::{self, Run};
+use mdrop::frame::{self, Run, Stdout};
 use mdrop::held::Held;
 use mdrop::identity::{Account, Origin, Place};
 use mdrop::interrupt;
@@ -15,8 +15,8 @@ use mdrop::profile::Profile;
 use mdrop::record::{Failure, Finding, Listing, Record, V1, Volume};
 use mdrop::stream::{Meta, StreamWriter};
 use mdrop::time::Time;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+
+use std::io::Write;
 
 /// What a source says of a message besides its octets.
 pub struct Facts {
@@ -44,7 +44,7 @@ pub struct Job<'a> {
     pub run: &'a mut Run,
     /// The bar.
     pub progress: Progress,
-    output: StreamWriter<BufWriter<File>>,
+    output: StreamWriter<Stdout>,
     /// Whether the run must end: the output is broken, or an end was asked for.
     over: bool,
 }

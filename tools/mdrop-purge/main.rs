@@ -13,13 +13,12 @@ use mdrop::archive::Archive;
 use mdrop::archive::commit::Writer;
 use mdrop::config::archive_folder;
 use mdrop::error::{Error, Result, Status};
-use mdrop::frame::{self, Common, Run};
+use mdrop::frame::{self, Common, Run, Stdout};
 use mdrop::identity::Origin;
 use mdrop::profile::{Compare, Profile, Protocol};
 use mdrop::record::{Purge, PurgeIntent, Purged, Receipt, Record, RecordReader, V1};
 use mdrop::time::Time;
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -111,7 +110,7 @@ pub struct Job<'a> {
     writer: Option<Writer>,
     server: String,
     by: String,
-    output: BufWriter<File>,
+    output: Stdout,
     run: &'a mut Run,
 }
 

@@ -11,7 +11,7 @@ use crate::record::{Failure, Finding, Head, Record, Summary, V1, Volume};
 use crate::time::Time;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
@@ -240,7 +240,27 @@ pub fn stdin() -> Result<Input> {
 ///
 /// # Errors
 /// [`Status::Io`] if it is closed.
-pub fn stdout() -> Result<BufWriter<File>> {
+pub fn stdout() -> Result<Stdout> {
     let fd = std::io::stdout().as_fd().try_clone_to_owned().map_err(|e| Error::io("standard output", e).with_status(Status::Io))?;
-    Ok(BufWriter::with_capacity(256 << 10, File::from(fd)))
+    Ok(BufWriter::with_capacity(256 << 10, Output(File::from(fd))))
+}
+
+/// Standard output with its buffer.
+pub type Stdout = BufWriter<Output>;
+
+/// Standard output; its errors say what they are about.
+#[derive(Debug)]
+pub struct Output(File);
+
+impl Write for Output {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        // An interrupted write is repeated by the buffer.
+        let named =
+            |e: io::Error| if e.kind() == io::ErrorKind::Interrupted { e } else { Error::io("write", e).about("standard output").into() };
+        self.0.write(octets).map_err(named)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
