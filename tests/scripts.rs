@@ -73,7 +73,9 @@ impl Scene {
     }
 
     fn start(&self, arguments: &[&str]) -> Child {
-        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/mdrop-archive"));
+        // Whoever started the tests may ignore signals (nohup does), which a shell could then not catch.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT,TERM,HUP").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/mdrop-archive"));
         command.args(arguments).arg(self.path("acme.toml")).env("STATE_DIRECTORY", self.path("state")).env("MDROP_BIN", self.path("bin"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }

@@ -21,18 +21,26 @@ fn flag() -> &'static Arc<AtomicBool> {
     FLAG.get_or_init(|| Arc::new(AtomicBool::new(false)))
 }
 
-/// Catches the signals from now on.
+/// Catches the signals from now on. One that is ignored already stays so, as nohup(1) wants it.
 ///
 /// # Errors
 /// [`Status::System`] if the system refuses.
 pub fn catch() -> Result<()> {
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+    let ignored = ignored();
+    for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0) {
         let code = i32::from(Status::TryAgain.code());
         let caught = signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(flag()))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(flag())));
         caught.map_err(|e| Error::io("catch signals", e).with_status(Status::System))?;
     }
     Ok(())
+}
+
+/// The signals that were ignored when the process began, a bit each (proc(5), `SigIgn`); none where the system does not tell.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Whether an end was asked for.
