@@ -290,6 +290,11 @@ fn other_programs_read_all_packs_as_one_mbox_and_the_catalog_as_json() {
     let subjects =
         count("find catalog -name '*.jsonl.zst' | sort | xargs zstd -dc | jq -r 'select(.type==\"receipt\") | .digest' | sort -u | wc -l");
     assert_eq!(subjects, distinct, "jq");
+    // mutt wants a terminal, which script(1) plays; its status line says how many messages it sees.
+    let settings = "set folder=/tmp\nset status_format=\"COUNT=%m=\"\nset quit=yes\nset mbox_type=mbox\npush <quit>\n";
+    std::fs::write(scene.folder.path().join("muttrc"), settings).unwrap();
+    let mutt = "TERM=xterm script -qec 'mutt -n -F ../muttrc -R -f ../all.mbox' /dev/null </dev/null | grep -ao 'COUNT=[0-9]*' | tail -1 | tr -dc 0-9";
+    assert_eq!(count(mutt), distinct, "mutt");
     assert!(Path::new(&archive.join("README")).exists());
 }
 
