@@ -86,6 +86,24 @@ impl<W: Write> Decoder<W> {
         self.at_line_start = false;
     }
 
+    /// Decodes line after line, as far as one that begins with a quote or the buffer's room; returns how many octets that took.
+    fn lines(&mut self, encoded: &[u8]) -> usize {
+        let line_end: &[u8] = if self.crlf { b"\r\n" } else { b"\n" };
+        let mut done = 0;
+        for at in memchr::memchr_iter(b'\n', encoded) {
+            self.buffer.extend_from_slice(&encoded[done..at]);
+            self.buffer.extend_from_slice(line_end);
+            done = at + 1;
+            if encoded.get(done) == Some(&b'>') || self.buffer.len() >= BUFFER {
+                self.at_line_start = true;
+                return done;
+            }
+        }
+        self.at_line_start = encoded.last() == Some(&b'\n');
+        self.buffer.extend_from_slice(&encoded[done..]);
+        encoded.len()
+    }
+
     /// Hands on all but the last two octets, which may be a line end that was added.
     fn drain(&mut self) -> io::Result<()> {
         let keep = self.buffer.len().saturating_sub(2);
@@ -101,22 +119,13 @@ impl<W: Write> Write for Decoder<W> {
         let mut rest = encoded;
         while !rest.is_empty() {
             if self.at_line_start {
-                if !self.quote && rest[0] != b'>' {
-                    self.at_line_start = false;
-                } else {
+                if self.quote || rest[0] == b'>' {
                     rest = self.unquote(rest);
                     continue;
                 }
+                self.at_line_start = false;
             }
-            let end = memchr::memchr(b'\n', rest);
-            let length = end.unwrap_or(rest.len());
-            self.buffer.extend_from_slice(&rest[..length]);
-            rest = &rest[length..];
-            if end.is_some() {
-                self.buffer.extend_from_slice(if self.crlf { b"\r\n" } else { b"\n" });
-                self.at_line_start = true;
-                rest = &rest[1..];
-            }
+            rest = &rest[self.lines(rest)..];
             if self.buffer.len() >= BUFFER {
                 self.drain()?;
             }
