@@ -503,3 +503,80 @@ fn an_archive_of_a_later_version_is_left_alone() {
     assert!(ran.stderr.contains("later version"), "{}", ran.stderr);
     assert_eq!(scene.files("packs").len(), 2);
 }
+
+#[test]
+fn a_size_that_no_server_can_mean_is_no_size() {
+    let scene = Scene::new();
+    let mut odd = message(1, &mail(1), &["alice@example.com"]);
+    odd.0.server_size = Some(u64::MAX);
+    for _ in 0..2 {
+        scene.store(&stream(std::slice::from_ref(&odd))).exits(0);
+    }
+    assert_eq!(known_uids(&scene), "1");
+    scene.check().exits(0);
+}
+
+#[test]
+fn a_message_that_looks_different_on_the_server_now_is_recorded_so() {
+    let scene = Scene::new();
+    let mut one = message(1, &mail(1), &["alice@example.com"]);
+    scene.store(&stream(std::slice::from_ref(&one))).exits(0);
+    one.0.server_size = Some(4711);
+    let receipts = scene.store(&stream(std::slice::from_ref(&one))).exits(0).receipts();
+    assert_eq!((receipts[0].segment, receipts[0].outcome), (2, Outcome::Duplicate));
+    scene.store(&stream(&[one])).exits(0);
+    assert_eq!(scene.files("catalog").len(), 2, "and only once");
+}
+
+#[test]
+fn another_message_under_a_known_uid_that_policy_leaves_out_ends_what_the_old_receipt_proves() {
+    let scene = Scene::new();
+    scene.store(&stream(&[message(1, &mail(1), &["alice@example.com"])])).exits(0);
+    assert_eq!(known_uids(&scene), "1");
+    let mut skipped = message(1, &mail(2), &[]);
+    let route = skipped.0.route.as_mut().unwrap();
+    (route.skip, route.settings) = (Some("nobody's".into()), Some(Digest::of(b"settings")));
+    scene.store(&stream(&[skipped])).exits(0);
+    assert_eq!(scene.files("catalog").len(), 2, "the refusal is recorded");
+    assert_eq!(known_uids(&scene), "", "under other settings it is asked again");
+    let profile = scene.folder.path().join("acme.toml");
+    let text = std::fs::read_to_string(&profile).unwrap() + "[purge]\nenabled = true\nafter = \"0d\"\n";
+    common::dovecot::write_private(&profile, &text);
+    assert!(run("mdrop-store", &["-p", profile.to_str().unwrap(), "--purgeable"], b"").exits(0).stdout.is_empty());
+}
+
+#[test]
+fn a_pack_that_was_cut_off_is_not_known_and_its_messages_are_stored_anew() {
+    let scene = Scene::new();
+    let [first, _] = two_runs(&scene);
+    let pack = std::fs::File::options().write(true).open(&scene.files("packs")[0]).unwrap();
+    pack.set_len(100).unwrap();
+    assert_eq!(known_uids(&scene), "3");
+    assert!(scene.store(&first).exits(0).receipts().iter().all(|receipt| receipt.outcome == Outcome::New));
+    assert_eq!(known_uids(&scene), "1:3");
+    assert_eq!(scene.mail_of("bob@example.com").len(), 1);
+}
+
+#[test]
+fn mail_that_is_filed_already_is_not_filed_under_catchall_when_its_pack_is_adopted() {
+    let scene = Scene::new();
+    let [first, _] = two_runs(&scene);
+    // A third segment has a receipt for a second copy of the first pack's message.
+    scene.store(&stream(&[message(7, &mail(1), &["carol@example.com"])])).exits(0);
+    std::fs::write(&scene.files("catalog")[0], b"garbage").unwrap();
+    std::fs::remove_dir_all(scene.archive().join("cache")).unwrap();
+    scene.store(b"").exits(0);
+    assert_eq!(scene.mail_of("@catchall").len(), 1, "only the one that nothing else files");
+    scene.store(&first).exits(0);
+    assert!(scene.mail_of("@catchall").is_empty());
+    assert_eq!((scene.mail_of("alice@example.com").len(), scene.mail_of("carol@example.com").len()), (2, 1));
+}
+
+#[test]
+fn an_input_that_cannot_be_read_ends_mdrop_cat() {
+    let scene = Scene::new();
+    two_runs(&scene);
+    let cat = tools::path_of("mdrop-cat");
+    let line = format!("timeout 10 {} --archive archive < . ; test $? = 74", cat.display());
+    shell(scene.folder.path(), &line);
+}

@@ -115,7 +115,9 @@ impl Cat {
                     }
                 }
                 Ok(_) => {}
-                Err(e) => run.fail(&e),
+                // A line that is no record costs itself; an input that can't be read is the end.
+                Err(e) if e.status() == Status::Data => run.fail(&e),
+                Err(e) => return Err(e),
             }
         }
         Ok(())

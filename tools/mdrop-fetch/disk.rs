@@ -35,7 +35,9 @@ impl Visitor for Messages<'_, '_> {
     fn wants(&mut self, found: &Found) -> Result<bool> {
         let account = &self.job.profile.account;
         let unread = || select::unread_name(&found.mailbox, &account.mailboxes, &account.exclude);
-        let known = self.job.known.paths.contains(&(found.mailbox.clone(), found.path.clone()));
+        // Another size under the same name is another message.
+        let size = self.job.known.paths.get(&(found.mailbox.clone(), found.path.clone()));
+        let known = size.is_some_and(|size| size.is_none_or(|size| size == found.size));
         let new = || {
             let mut listing = self.job.listing(Some(found.mailbox.clone()));
             listing.unread = unread();
@@ -64,7 +66,7 @@ impl Visitor for Messages<'_, '_> {
 
 impl Taker<Found> for Messages<'_, '_> {
     fn message(&mut self, found: &Found, octets: &mut Held) -> Result<()> {
-        let facts = Facts { place: place(found), received: None, server_size: None, flags: found.flags.clone() };
+        let facts = Facts { place: place(found), received: None, server_size: Some(found.size), flags: found.flags.clone() };
         self.job.write(facts, octets)
     }
 

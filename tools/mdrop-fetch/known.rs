@@ -6,7 +6,7 @@ use mdrop::identity::{Account, UidValidity};
 use mdrop::octets::Octets;
 use mdrop::record::{Known as KnownRecord, Record, RecordReader, Sample};
 use mdrop::uids::UidSet;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
@@ -25,8 +25,8 @@ pub struct Known {
     mailboxes: HashMap<Octets, HashMap<UidValidity, KnownMailbox>>,
     /// POP3: what size the server claimed for each unique-id.
     pub uidls: HashMap<Octets, Option<u64>>,
-    /// On disk: mailbox and path.
-    pub paths: HashSet<(Octets, Octets)>,
+    /// On disk: what size the message of each mailbox and path had.
+    pub paths: HashMap<(Octets, Octets), Option<u64>>,
 }
 
 impl Known {
@@ -54,7 +54,7 @@ impl Known {
                 self.uidls.insert(uidl, server_size);
             }
             (Some(mailbox), None, _, Some(path)) => {
-                self.paths.insert((mailbox, path));
+                self.paths.insert((mailbox, path), server_size);
             }
             _ => {}
         }

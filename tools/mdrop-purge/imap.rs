@@ -179,8 +179,12 @@ fn delete_batch(session: &mut Session, batch: &UidSet, unchanged_since: Option<u
     let (marked, unmarked): (Vec<u32>, Vec<u32>) = batch.iter().partition(|uid| stored.deleted.contains(*uid));
     let why = |uid: &u32| if stored.modified.contains(*uid) { "it was changed meanwhile" } else { "the server did not confirm its mark" };
     let mut kept: HashMap<u32, String> = unmarked.iter().map(|uid| (*uid, why(uid).to_owned())).collect();
-    take_back(session, &unmarked.into_iter().filter(|uid| !stored.modified.contains(*uid)).collect())?;
     let marked: UidSet = marked.into_iter().collect();
+    let untouched = take_back(session, &unmarked.into_iter().filter(|uid| !stored.modified.contains(*uid)).collect());
+    if untouched.is_err() && session.is_alive() {
+        take_back(session, &marked)?;
+    }
+    untouched?;
     if marked.is_empty() {
         return Ok(kept);
     }

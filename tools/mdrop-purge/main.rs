@@ -74,7 +74,7 @@ fn read_receipts(profile: &Profile, run: &mut Run) -> Result<Vec<Receipt>> {
 fn purge(profile: &Profile, archive: Archive, given: Vec<Receipt>, dry_run: bool, run: &mut Run) -> Result<()> {
     let id = archive.id.clone();
     let demands = Demands { archive: &id, after: profile.purge.after, compare: profile.compare(), now: Time::now() };
-    let (proved, kept) = proof::prove(&archive, given, &demands)?;
+    let (proved, kept) = proof::prove(&archive, given, &demands, run)?;
     let writer = if dry_run { None } else { Some(Writer::new(archive, "mdrop-purge")?) };
     let server = format!("{}:{}", profile.account.host, profile.account.port());
     let mut job = Job { profile, compare: demands.compare, writer, server, by: who(), output: frame::stdout()?, run };

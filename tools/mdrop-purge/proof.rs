@@ -6,7 +6,8 @@ use mdrop::archive::Archive;
 use mdrop::archive::pack;
 use mdrop::archive::segment::Segment;
 use mdrop::archive::shelf::Series;
-use mdrop::error::{Result, Status};
+use mdrop::error::{Error, Result, Status};
+use mdrop::frame::Run;
 use mdrop::identity::{Digest, Origin};
 use mdrop::record::{Frame, Outcome, Purged, Receipt, Record};
 use std::collections::{BTreeMap, HashMap};
@@ -28,8 +29,8 @@ pub struct Kept {
 }
 
 /// Parts the given receipts into those whose copies the archive proves to hold, as the catalog has them, and the others.
-pub fn prove(archive: &Archive, given: Vec<Receipt>, demands: &Demands) -> Result<(Vec<Receipt>, Vec<Kept>)> {
-    let last_words = walk(archive, &given)?;
+pub fn prove(archive: &Archive, given: Vec<Receipt>, demands: &Demands, run: &mut Run) -> Result<(Vec<Receipt>, Vec<Kept>)> {
+    let last_words = walk(archive, &given, run)?;
     let unreadable = read_back(archive, last_words.values().map(|last| &last.receipt))?;
     let (mut proved, mut kept) = (Vec::new(), Vec::new());
     let mut met = std::collections::HashSet::new();
@@ -51,7 +52,7 @@ pub fn prove(archive: &Archive, given: Vec<Receipt>, demands: &Demands) -> Resul
 
 /// Walks the catalog from the oldest segment that a receipt claims to the head, along the chain. Only what stands behind the last break
 /// of the chain counts.
-fn walk(archive: &Archive, given: &[Receipt]) -> Result<HashMap<Origin, LastWord>> {
+fn walk(archive: &Archive, given: &[Receipt], run: &mut Run) -> Result<HashMap<Origin, LastWord>> {
     let wanted: std::collections::HashSet<&Origin> = given.iter().map(|receipt| &receipt.origin).collect();
     let mut last_words = HashMap::new();
     let Some(first) = given.iter().map(|receipt| receipt.segment).min() else { return Ok(last_words) };
@@ -65,11 +66,13 @@ fn walk(archive: &Archive, given: &[Receipt]) -> Result<HashMap<Origin, LastWord
         let follows = |segment: &Segment| previous.is_none_or(|(n, blake3)| n + 1 == number && segment.header.previous == Some(blake3));
         if !segment.as_ref().is_some_and(follows) {
             // What a damaged part of the catalog may have said is not known: nothing that stands before it proves anything.
+            broken(number, run);
             last_words.clear();
         }
         previous = segment.as_ref().map(|segment| (number, segment.blake3));
         for record in segment.into_iter().flatten() {
             let Ok(record) = record else {
+                broken(number, run);
                 last_words.clear();
                 previous = None;
                 break;
@@ -80,10 +83,19 @@ fn walk(archive: &Archive, given: &[Receipt]) -> Result<HashMap<Origin, LastWord
     Ok(last_words)
 }
 
+fn broken(segment: u64, run: &mut Run) {
+    let what = "the catalog is damaged here; no copy is deleted whose receipt stands before it";
+    run.fail(&Error::new(Status::Data, what).about(Series::Segment.name(segment)));
+}
+
 fn take(record: Record, wanted: &std::collections::HashSet<&Origin>, last_words: &mut HashMap<Origin, LastWord>) {
     match record {
         Record::Receipt(receipt) if wanted.contains(&receipt.origin) && receipt.outcome != Outcome::Adopted => {
             last_words.insert(receipt.origin.clone(), LastWord { receipt: *receipt, purged: false });
+        }
+        // Another message stands there, and policy left it out: what was archived before proves nothing of it.
+        Record::Refusal(refusal) => {
+            last_words.retain(|origin, last| *origin != refusal.origin || refusal.digest == Some(last.receipt.digest));
         }
         Record::Purge(purge) if matches!(purge.outcome, Purged::Purged | Purged::Gone) => {
             if let Some(last) = last_words.get_mut(&purge.origin) {

@@ -42,8 +42,6 @@ impl AsRef<Common> for Arguments {
 
 /// A commit is made when this much waits, in octets of the stream.
 const COMMIT_OCTETS: u64 = 64 << 20;
-/// Each message counts for this much more, for what is remembered of it until then: many small ones must not fill the memory.
-const COMMIT_EACH: u64 = 8 << 10;
 /// Or when the first of what waits has waited this long.
 const COMMIT_AFTER: Duration = Duration::from_secs(10);
 
@@ -76,8 +74,10 @@ fn store(mut writer: Writer, input: mdrop::interrupt::Input, run: &mut Run) -> R
         match intake.next(wait) {
             intake::Next::Message(message) => {
                 let (arrival, mut octets) = *message;
-                let mut encoded = octets.reader()?;
-                writer.add(arrival, &mut encoded)?;
+                // What can't be held any more ends the run, but what has come before is committed.
+                if let Err(e) = octets.reader().and_then(|mut encoded| writer.add(arrival, &mut encoded)) {
+                    break Err(e);
+                }
                 since.get_or_insert_with(Instant::now);
             }
             // A run log that can't be written ends the run, but what has come is committed first.
@@ -89,7 +89,7 @@ fn store(mut writer: Writer, input: mdrop::interrupt::Input, run: &mut Run) -> R
             intake::Next::Nothing => {}
             intake::Next::End(ended) => break ended,
         }
-        if writer.pending(COMMIT_EACH) >= COMMIT_OCTETS || since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER) {
+        if writer.pending() >= COMMIT_OCTETS || since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER) {
             commit(&mut writer, &mut output, run)?;
             since = None;
         }

@@ -201,8 +201,8 @@ fn elements(value: &[u8]) -> Vec<Element> {
             }
             b">" => inside = false,
             piece => match &mut current.angle {
-                Some(angle) if inside => angle.extend_from_slice(piece),
-                _ => current.plain.extend_from_slice(piece),
+                Some(angle) if inside => append(angle, piece),
+                _ => append(&mut current.plain, piece),
             },
         }
     }
@@ -211,9 +211,14 @@ fn elements(value: &[u8]) -> Vec<Element> {
     done
 }
 
+/// Adds to what was gathered; white space at its beginning means nothing, and would have to be looked at again and again.
+fn append(gathered: &mut Vec<u8>, piece: &[u8]) {
+    gathered.extend_from_slice(if gathered.is_empty() { piece.trim_ascii_start() } else { piece });
+}
+
 /// Whether this is the beginning of a source route, `@a,@b:` (RFC 5322 section 4.4).
 fn is_route(begun: Option<&[u8]>) -> bool {
-    begun.is_some_and(|begun| begun.trim_ascii_start().starts_with(b"@"))
+    begun.is_some_and(|begun| begun.starts_with(b"@"))
 }
 
 /// Hands out a value in pieces: a quoted string, a blank for a comment, or what lies between special characters.

@@ -576,7 +576,7 @@ pub enum Record {
 }
 
 /// How long one line of JSON may be: a message to a hundred thousand recipients still fits.
-pub const LONGEST_LINE: usize = 64 << 20;
+pub const LONGEST_LINE: usize = 256 << 20;
 
 impl Record {
     /// Reads one line.

@@ -100,3 +100,10 @@ fn hostile_values_cost_time_in_proportion_to_their_length() {
     }
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
 }
+
+#[test]
+fn blanks_and_colons_without_end_take_linear_time() {
+    let hostile =
+        [b" ".repeat(300_000), b"@".to_vec(), b":".repeat(300_000), b"<".to_vec(), b" ".repeat(300_000), b",".repeat(300_000)].concat();
+    assert!(list(&hostile).is_empty());
+}

@@ -63,7 +63,9 @@ pub fn read(archive: &Archive, header: &SegmentHeader, pack: u64) -> Result<Vec<
             Ok((found, damage)) => {
                 for (place, arrival) in found {
                     adopted += 1;
-                    records.push(Record::Receipt(Box::new(receipt(header, place, arrival))));
+                    // Mail that is filed already needs no provisional filing, which nothing would take back.
+                    let filed = archive.index.message(arrival.meta.digest)?.is_some_and(|held| !held.adopted);
+                    records.push(Record::Receipt(Box::new(receipt(header, place, arrival, !filed))));
                 }
                 records.extend(damage.iter().map(|e| finding("damaged", e.to_string())));
             }
@@ -103,7 +105,7 @@ fn messages(archive: &Archive, pack: u64, frame: Frame) -> Result<Readable> {
     }
 }
 
-fn receipt(header: &SegmentHeader, (pack, frame, position): Place, arrival: Arrival) -> Receipt {
+fn receipt(header: &SegmentHeader, (pack, frame, position): Place, arrival: Arrival, file: bool) -> Receipt {
     let Arrival { meta, fingerprint, quoted } = arrival;
     let folder = meta.origin.folder().lossy().into_owned();
     Receipt {
@@ -127,7 +129,7 @@ fn receipt(header: &SegmentHeader, (pack, frame, position): Place, arrival: Arri
         flags: Vec::new(),
         sender: None,
         recipients: Vec::new(),
-        filings: vec![Filing { user: CATCHALL.into(), folder, role: Role::Recipient, evidence: None }],
+        filings: file.then_some(Filing { user: CATCHALL.into(), folder, role: Role::Recipient, evidence: None }).into_iter().collect(),
         outcome: Outcome::Adopted,
     }
 }

@@ -49,10 +49,10 @@ impl Writer {
         &self.archive
     }
 
-    /// How many octets wait for the next commit, counting `each` more for every message.
+    /// How many octets wait for the next commit, with what is remembered of their messages.
     #[must_use]
-    pub fn pending(&self, each: u64) -> u64 {
-        self.pending.size() + self.pending.count() * each
+    pub fn pending(&self) -> u64 {
+        self.pending.weight()
     }
 
     /// Takes a message, with its encoded form, for the next commit.
@@ -185,7 +185,7 @@ impl Writer {
         if !self.archive.shelf.put(&file, Series::Segment, header.segment)? {
             return Err(Error::new(Status::Software, "appeared while the lock was held").about(Series::Segment.name(header.segment)));
         }
-        self.archive.index.apply(header.segment, blake3, header.pack.map(|pack| pack.pack), records)
+        self.archive.index.apply(header.segment, blake3, header.pack, records)
     }
 }
 
@@ -245,7 +245,9 @@ impl<'a> Decision<'a> {
             settings,
         }));
         let known = self.archive.index.origin(&meta.origin)?;
-        let is_new = |state: OriginState| state.adopted || state.purged || (state.digest.is_none() && state.refused_by != settings);
+        let other = |state: OriginState| state.digest.is_some_and(|digest| digest != meta.digest);
+        let is_new =
+            |state: OriginState| state.adopted || state.purged || other(state) || (state.digest.is_none() && state.refused_by != settings);
         if known.is_none_or(is_new) {
             self.decided.records.push(refusal.clone());
         }
@@ -261,7 +263,12 @@ impl<'a> Decision<'a> {
         let filings = self.new_filings(arrival)?;
         let known = self.archive.index.origin(&arrival.meta.origin)?;
         // What stands in the catalog already, and needs no second record.
-        let is_same = |state: &OriginState| state.digest == Some(digest) && !state.purged && !state.adopted;
+        let meta = &arrival.meta;
+        let looks = |state: &OriginState| {
+            meta.server_size.is_none_or(|size| state.server_size == Some(size))
+                && meta.received.is_none_or(|time| state.received == Some(time))
+        };
+        let is_same = |state: &OriginState| state.digest == Some(digest) && !state.purged && !state.adopted && looks(state);
         let same = known.filter(|state| is_same(state) && outcome == Outcome::Duplicate);
         let receipt = self.receipt(arrival, outcome, place, filings, same.as_ref());
         if same.is_none() || !receipt.filings.is_empty() || adopted {

@@ -21,11 +21,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Changes whenever the tables do; another number means: make it anew.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE applied (one INTEGER PRIMARY KEY CHECK (one = 1), archive TEXT NOT NULL, segment INTEGER NOT NULL, blake3 BLOB);
-CREATE TABLE packs (pack INTEGER PRIMARY KEY, segment INTEGER NOT NULL);
+CREATE TABLE packs (pack INTEGER PRIMARY KEY, segment INTEGER NOT NULL, size INTEGER NOT NULL);
 CREATE TABLE messages (
   id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, fingerprint BLOB NOT NULL, size INTEGER NOT NULL, pack INTEGER NOT NULL,
   frame_offset INTEGER NOT NULL, frame_length INTEGER NOT NULL, position INTEGER NOT NULL, adopted INTEGER NOT NULL);
@@ -57,6 +57,7 @@ static PATH: OnceLock<PathBuf> = OnceLock::new();
 pub(super) fn wrong(error: rusqlite::Error) -> Error {
     let code = match &error {
         rusqlite::Error::SqliteFailure(failure, _) => Some(failure.code),
+        rusqlite::Error::ToSqlConversionFailure(_) => return Error::new(Status::Software, format!("index: {error}")),
         _ => None,
     };
     let status = match code {
@@ -88,8 +89,10 @@ impl Index {
         let about = |e: Error| e.about(path.display().to_string());
         match Self::open_at(shelf, archive, &path) {
             Ok(index) if index.is_usable().unwrap_or(false) => Ok(index),
-            Err(e) if !matches!(e.status(), Status::Data | Status::TryAgain) => Err(about(e)),
-            _ => {
+            Err(e) if e.status() != Status::TryAgain => Err(about(e)),
+            // One that was corrupt is gone by now; one that is busy is waited for once more.
+            Err(_) => Self::open_at(shelf, archive, &path).map_err(about),
+            Ok(_) => {
                 remove(&path);
                 Self::open_at(shelf, archive, &path).map_err(about)
             }
@@ -148,12 +151,14 @@ impl Index {
     /// # Errors
     /// What SQLite reports; [`Status::Data`] if a segment belongs to another archive.
     pub fn catch_up(&mut self) -> Result<()> {
-        let mut expected = self.head()?.map_or(0, |head| head.segment) + 1;
-        for number in self.shelf.list(Series::Segment, expected)? {
-            for missing in expected..number {
-                self.note(missing, "is missing")?;
+        let first = self.head()?.map_or(0, |head| head.segment) + 1;
+        let last = self.shelf.list(Series::Segment, first)?.last().copied();
+        for number in first..=last.unwrap_or(0) {
+            // A listing taken while others commit may lack a number that is there.
+            if self.shelf.size(Series::Segment, number)?.is_none() {
+                self.note(number, "is missing")?;
+                continue;
             }
-            expected = number + 1;
             match Segment::open(&self.shelf, number) {
                 Ok(segment) if segment.header.archive != self.archive => {
                     let what = format!("belongs to the archive {}", segment.header.archive);
@@ -168,7 +173,7 @@ impl Index {
     }
 
     fn apply_segment(&mut self, number: u64, segment: Segment) -> Result<()> {
-        let (blake3, pack) = (segment.blake3, segment.header.pack.map(|pack| pack.pack));
+        let (blake3, pack) = (segment.blake3, segment.header.pack);
         let records: Result<Vec<_>> = segment.collect();
         match records {
             Ok(records) => self.apply(number, blake3, pack, &records),

@@ -134,9 +134,9 @@ impl FrameWriter<'_> {
 /// # Errors
 /// [`Status::Data`] if the place is not in the pack; what reading reports.
 pub fn open_frame(shelf: &Shelf, pack: u64, frame: Frame) -> Result<impl Read + use<>> {
-    let compressed = shelf.read(Series::Pack, pack, frame.offset, frame.length)?;
+    let compressed = shelf.range(Series::Pack, pack, frame.offset, frame.length)?;
     let error = |e| Error::io("decompress", e).with_status(Status::Data).about(Series::Pack.name(pack));
-    let mut decoder = zstd::Decoder::new(io::Cursor::new(compressed)).map_err(error)?;
+    let mut decoder = zstd::Decoder::new(compressed).map_err(error)?;
     decoder.window_log_max(LARGEST_WINDOW).map_err(error)?;
     Ok(decoder)
 }

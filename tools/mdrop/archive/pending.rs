@@ -20,6 +20,10 @@ const IN_MEMORY: usize = 12 << 20;
 /// The compression level of packs: beyond it zstd takes several times as long for a few percent.
 pub const LEVEL: i32 = 3;
 
+/// What is remembered of an arrival, and of each name in it, in octets, about.
+const EACH: u64 = 8 << 10;
+const EACH_NAME: u64 = 1 << 10;
+
 /// One arrival; `octets` is where its encoded form waits, none if the archive holds it already or it is refused.
 pub struct Waiting {
     /// The message.
@@ -32,6 +36,7 @@ pub struct Pending {
     waiting: Vec<Waiting>,
     digests: HashSet<Digest>,
     spool: Spool,
+    remembered: u64,
 }
 
 /// A pack in tmp/, synced, with where each message lies in it.
@@ -48,7 +53,7 @@ pub struct Built {
 
 impl Default for Pending {
     fn default() -> Self {
-        Self { waiting: Vec::new(), digests: HashSet::new(), spool: Spool::new(IN_MEMORY) }
+        Self { waiting: Vec::new(), digests: HashSet::new(), spool: Spool::new(IN_MEMORY), remembered: 0 }
     }
 }
 
@@ -61,7 +66,7 @@ impl Pending {
 
     /// Adds an arrival whose octets need not be stored.
     pub fn add(&mut self, arrival: Arrival) {
-        self.waiting.push(Waiting { arrival, octets: None });
+        self.remember(arrival, None);
     }
 
     /// Adds an arrival with its encoded form.
@@ -72,20 +77,21 @@ impl Pending {
         let start = self.spool.size();
         io::copy(encoded, &mut self.spool).map_err(|e| Error::io("hold a message for the next commit", e))?;
         self.digests.insert(arrival.meta.digest);
-        self.waiting.push(Waiting { arrival, octets: Some(start..self.spool.size()) });
+        self.remember(arrival, Some(start..self.spool.size()));
         Ok(())
     }
 
-    /// How many octets wait.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.spool.size()
+    fn remember(&mut self, arrival: Arrival, octets: Option<Range<u64>>) {
+        let named = arrival.meta.route.as_ref().map_or(0, |route| route.recipients.len() + route.filings.len());
+        self.remembered += EACH + named as u64 * EACH_NAME;
+        self.waiting.push(Waiting { arrival, octets });
     }
 
-    /// How many arrivals wait.
+    /// How many octets wait, with an estimate of what is remembered of each arrival besides: many small messages, or a few for very many
+    /// people, must not fill the memory.
     #[must_use]
-    pub fn count(&self) -> u64 {
-        self.waiting.len() as u64
+    pub fn weight(&self) -> u64 {
+        self.spool.size() + self.remembered
     }
 
     /// Whether nothing waits.
@@ -104,6 +110,7 @@ impl Pending {
         self.waiting.clear();
         self.digests.clear();
         self.spool.clear();
+        self.remembered = 0;
     }
 
     /// Writes the pack of what is new, without what `skip` says the archive holds by now. None if nothing is left.

@@ -6,7 +6,6 @@ use crate::durable::{self, Unfinished};
 use crate::error::{Error, Result, Status};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The two numbered series of files.
@@ -154,21 +153,19 @@ impl Shelf {
         opened.map_err(|e| Error::io("open", e).about(series.name(number)))
     }
 
-    /// Reads `length` octets from `offset`.
+    /// Reads `length` octets from `offset` on, as they are asked for.
     ///
     /// # Errors
     /// [`Status::Data`] if the file ends before; what the system reports.
-    pub fn read(&self, series: Series, number: u64, offset: u64, length: u64) -> Result<Vec<u8>> {
+    pub fn range(&self, series: Series, number: u64, offset: u64, length: u64) -> Result<impl Read + use<>> {
         let about = |e: Error| e.about(series.name(number));
-        let file = self.open(series, number)?;
+        let mut file = self.open(series, number)?;
         let size = file.metadata().map_err(|e| about(Error::io("read", e)))?.len();
         if offset.checked_add(length).is_none_or(|end| end > size) {
             return Err(about(Error::new(Status::Data, format!("ends at octet {size}, before {offset}+{length}"))));
         }
-        let length = usize::try_from(length).map_err(|_| about(Error::new(Status::Data, "a frame larger than memory")))?;
-        let mut octets = vec![0; length];
-        file.read_exact_at(&mut octets, offset).map_err(|e| about(Error::io("read", e)))?;
-        Ok(octets)
+        file.seek(SeekFrom::Start(offset)).map_err(|e| about(Error::io("read", e)))?;
+        Ok(file.take(length))
     }
 
     /// Reads a whole small file.

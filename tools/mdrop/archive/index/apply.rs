@@ -1,6 +1,7 @@
 //! What each record of the catalog changes in the index.
 
 use super::{Index, wrong};
+use crate::archive::segment::PackName;
 use crate::error::Result;
 use crate::identity::{Digest, Fingerprint, Origin, Place};
 use crate::record::{Filing, Outcome, Purge, Purged, Receipt, Record, Refiling, Refusal, Role};
@@ -18,14 +19,14 @@ impl Index {
     ///
     /// # Errors
     /// What SQLite reports; then nothing of the segment was taken in.
-    pub fn apply(&mut self, number: u64, blake3: Digest, pack: Option<u64>, records: &[Record]) -> Result<()> {
+    pub fn apply(&mut self, number: u64, blake3: Digest, pack: Option<PackName>, records: &[Record]) -> Result<()> {
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
         let applied: u64 = transaction.query_row("SELECT segment FROM applied", [], |row| row.get(0)).map_err(wrong)?;
         if applied >= number {
             return Ok(());
         }
         if let Some(pack) = pack {
-            transaction.execute("INSERT OR REPLACE INTO packs VALUES (?1, ?2)", (pack, number)).map_err(wrong)?;
+            transaction.execute("INSERT OR REPLACE INTO packs VALUES (?1, ?2, ?3)", (pack.pack, number, pack.size)).map_err(wrong)?;
         }
         for record in records {
             take_in(&transaction, number, record).map_err(wrong)?;
@@ -62,7 +63,9 @@ fn take_receipt(db: &Transaction, segment: u64, receipt: &Receipt) -> Sql<()> {
     let or = if adopted { "IGNORE" } else { "REPLACE" };
     let insert = &format!("INSERT OR {or} INTO origins VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)");
     let received = receipt.received.map(crate::time::Time::unix);
-    db.prepare_cached(insert)?.execute(params![scope, name, state, id, segment, receipt.archived.unix(), receipt.server_size, received])?;
+    // A server may claim what no number of SQLite holds; then it has claimed nothing.
+    let claimed = receipt.server_size.and_then(|size| i64::try_from(size).ok());
+    db.prepare_cached(insert)?.execute(params![scope, name, state, id, segment, receipt.archived.unix(), claimed, received])?;
     Ok(())
 }
 
@@ -86,10 +89,20 @@ fn message_id(db: &Transaction, receipt: &Receipt) -> Sql<i64> {
 fn take_refusal(db: &Transaction, segment: u64, refusal: &Refusal) -> Sql<()> {
     let (scope, name) = (scope_id(db, &refusal.origin)?, origin_name(&refusal.origin));
     let settings = refusal.settings.map(|settings| settings.0);
-    // An origin that is archived stays so: the refusal is of another, later look.
+    // An origin that is archived stays so, unless another message stands there by now.
     let insert = "INSERT INTO origins VALUES (?1, ?2, ?3, NULL, ?4, ?5, NULL, NULL, ?6)
-        ON CONFLICT DO UPDATE SET state = ?3, message = NULL, segment = ?4, archived = ?5, settings = ?6 WHERE state <> ?7";
-    db.prepare_cached(insert)?.execute(params![scope, name, REFUSED, segment, refusal.time.unix(), settings, ARCHIVED])?;
+        ON CONFLICT DO UPDATE SET state = ?3, message = NULL, segment = ?4, archived = ?5, settings = ?6
+        WHERE state <> ?7 OR (?8 IS NOT NULL AND message IS NOT (SELECT id FROM messages WHERE digest = ?8))";
+    db.prepare_cached(insert)?.execute(params![
+        scope,
+        name,
+        REFUSED,
+        segment,
+        refusal.time.unix(),
+        settings,
+        ARCHIVED,
+        refusal.digest.map(|d| d.0)
+    ])?;
     Ok(())
 }
 

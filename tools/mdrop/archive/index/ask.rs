@@ -10,7 +10,6 @@ use crate::record::{CATCHALL, Filing, Frame, Known, Role, Sample, V1};
 use crate::time::Time;
 use crate::uids::UidSet;
 use rusqlite::{OptionalExtension, Row, params};
-use std::collections::HashSet;
 
 /// A message the archive holds, and where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +43,10 @@ pub struct OriginState {
     pub purged: bool,
     /// Whether it was adopted and not seen since.
     pub adopted: bool,
+    /// The size the server claimed for it.
+    pub server_size: Option<u64>,
+    /// When the server received it.
+    pub received: Option<Time>,
     /// The settings that refused it, where it was refused.
     pub refused_by: Option<Digest>,
 }
@@ -87,7 +90,7 @@ impl Index {
     /// What SQLite reports.
     pub fn origin(&self, origin: &Origin) -> Result<Option<OriginState>> {
         let (kind, mailbox, uidvalidity) = scope(origin);
-        let select = "SELECT m.digest, o.segment, o.archived, o.state, o.settings FROM origins o LEFT JOIN messages m ON m.id = o.message
+        let select = "SELECT m.digest, o.segment, o.archived, o.state, o.settings, o.server_size, o.received FROM origins o LEFT JOIN messages m ON m.id = o.message
             WHERE o.name = ?6 AND o.scope = (SELECT id FROM scopes WHERE account = ?1 AND login = ?2 AND kind = ?3 AND mailbox = ?4 AND uidvalidity = ?5)";
         let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
         let values = params![origin.account.name, origin.account.login, kind, mailbox, uidvalidity, origin_name(origin)];
@@ -99,6 +102,8 @@ impl Index {
                 archived: Time::from_unix(row.get(2)?),
                 purged: state == PURGED,
                 adopted: state == ADOPTED,
+                server_size: row.get(5)?,
+                received: row.get::<_, Option<i64>>(6)?.map(Time::from_unix),
                 refused_by: row.get::<_, Option<[u8; 32]>>(4)?.map(Digest).filter(|_| state == REFUSED),
             })
         });
@@ -232,14 +237,16 @@ impl Index {
         Ok(())
     }
 
-    /// Puts into a temporary table the packs that segments name and that are no longer there: what was in them is not known.
+    /// Puts into a temporary table the packs that segments name and that are gone or shorter than they were: what was in them is not known.
     fn note_lost_packs(&self) -> Result<()> {
-        let there: HashSet<u64> = self.shelf.list(Series::Pack, 0)?.into_iter().collect();
         self.db.execute_batch("CREATE TEMP TABLE IF NOT EXISTS lost (pack INTEGER PRIMARY KEY); DELETE FROM lost").map_err(wrong)?;
-        let mut asked = self.db.prepare("SELECT pack FROM packs").map_err(wrong)?;
-        let named: rusqlite::Result<Vec<u64>> = asked.query_map([], |row| row.get(0)).and_then(Iterator::collect);
-        for pack in named.map_err(wrong)?.into_iter().filter(|pack| !there.contains(pack)) {
-            self.db.execute("INSERT INTO lost VALUES (?1)", [pack]).map_err(wrong)?;
+        let mut asked = self.db.prepare("SELECT pack, size FROM packs").map_err(wrong)?;
+        let named: rusqlite::Result<Vec<(u64, u64)>> =
+            asked.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect);
+        for (pack, size) in named.map_err(wrong)? {
+            if self.shelf.size(Series::Pack, pack)?.is_none_or(|now| now < size) {
+                self.db.execute("INSERT INTO lost VALUES (?1)", [pack]).map_err(wrong)?;
+            }
         }
         Ok(())
     }
