@@ -315,3 +315,63 @@ fn mail_on_disk_has_the_octets_it_has_over_imap_and_names_that_last() {
         assert!(fetch(&profile, &["--test"]).text().contains("ok     mailboxes"));
     }
 }
+
+#[test]
+fn on_disk_another_message_under_a_known_name_is_fetched_and_what_is_no_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let maildir = folder.path().join("M");
+    for part in ["cur", "new", "tmp"] {
+        std::fs::create_dir_all(maildir.join(part)).unwrap();
+    }
+    std::fs::write(maildir.join("cur/1.x:2,"), "Subject: a\n\n1\n").unwrap();
+    std::fs::write(maildir.join("cur/1.x:2,S"), "Subject: b\n\n2\n").unwrap();
+    common::tools::shell(folder.path(), "mkfifo M/new/pipe");
+    let profile = folder.path().join("disk.toml");
+    write_private(&profile, "[account]\nprotocol = \"maildir\"\npath = \"M\"\n");
+    let ran = fetch(&profile, &[]);
+    assert_eq!((ran.code, ran.messages().len()), (65, 2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("pipe: is no file"), "{}", ran.stderr);
+    let known: Vec<u8> = ran
+        .messages()
+        .iter()
+        .flat_map(|(meta, _)| {
+            let mdrop::identity::Place::Disk { mailbox, path } = meta.origin.place.clone() else { panic!() };
+            let known = mdrop::record::Known {
+                v: mdrop::record::V1,
+                account: "disk".into(),
+                login: String::new(),
+                mailbox: Some(mailbox),
+                uidvalidity: None,
+                uids: mdrop::uids::UidSet::new(),
+                samples: Vec::new(),
+                uidl: None,
+                server_size: meta.server_size,
+                path: Some(path),
+            };
+            mdrop::record::Record::Known(Box::new(known)).to_line().unwrap()
+        })
+        .collect();
+    std::fs::remove_file(maildir.join("new/pipe")).unwrap();
+    assert!(fetch_known(&profile, &["--known", "-"], &known).messages().is_empty());
+    std::fs::write(maildir.join("cur/1.x:2,"), "Subject: exported anew\n\n1\n").unwrap();
+    assert_eq!(fetch_known(&profile, &["--known", "-"], &known).messages().len(), 1);
+}
+
+#[test]
+fn a_password_command_that_hangs_ends_with_the_time_out_and_one_that_leaves_something_behind_does_not_hang() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = folder.path().join("slow.toml");
+    let with = |command: &str| {
+        let account =
+            "[account]\nprotocol = \"imap\"\nhost = \"127.0.0.1\"\nport = 1\ntls = \"none\"\nusername = \"u\"\ntimeout = \"1s\"\n";
+        write_private(&profile, &format!("{account}password-command = \"{command}\"\n"));
+        let began = std::time::Instant::now();
+        let ran = fetch(&profile, &[]);
+        assert!(began.elapsed() < std::time::Duration::from_secs(10));
+        (ran.code, ran.stderr)
+    };
+    let (code, told) = with("exec sleep 60");
+    assert!(code == 77 && told.contains("gave no password within 1 seconds"), "{code}: {told}");
+    let (code, told) = with("sleep 20 >/dev/null 2>&1 & echo pw");
+    assert!(code == 69, "the password came, the server did not: {code}: {told}");
+}

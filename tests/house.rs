@@ -127,3 +127,9 @@ fn a_missing_profile_or_a_mistake_in_it_is_told_with_its_place() {
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     assert!(fetch(&["-p", profile]).exits(78).stderr.contains("chmod 600"));
 }
+
+#[test]
+fn a_stderr_that_takes_nothing_is_no_crash() {
+    let line = format!("{} -p no-such-profile 2>/dev/full; test $? = 66", common::tools::path_of("mdrop-fetch").display());
+    common::tools::shell(root(), &line);
+}

@@ -76,8 +76,14 @@ fn read_mailbox(job: &mut Job, session: &mut Session, mailbox: &Mailbox) -> Resu
         }
     };
     let plan = plan_mailbox(job, &mailbox.name, &opened, &listing.messages)?;
-    let failed: Vec<Uid> = listing.failed.iter().filter_map(|(uid, _)| *uid).collect();
+    let failed: Vec<Option<Uid>> = listing.failed.iter().map(|(uid, _)| *uid).collect();
     log(job, &mailbox.name, opened.uidvalidity, &listing.messages, &failed, &plan)?;
+    let told = listing.messages.len() + listing.failed.len();
+    if told < opened.exists as usize {
+        // Some may have been expunged meanwhile; one that the server keeps back must not go unnoticed.
+        let what = format!("the server says that there are {} messages and lists {told}", opened.exists);
+        job.fail_mailbox(&mailbox.name, Error::new(Status::TryAgain, what))?;
+    }
     for (uid, error) in listing.failed {
         let place = uid.map(|uid| place(&mailbox.name, opened.uidvalidity, uid));
         job.fail(place, error, None)?;
@@ -111,14 +117,22 @@ fn plan_mailbox(job: &mut Job, mailbox: &Octets, opened: &Opened, listed: &[List
     Ok(plan)
 }
 
-fn log(job: &mut Job, mailbox: &Octets, validity: UidValidity, listed: &[Listed], failed: &[Uid], plan: &Plan<Wanted>) -> Result<()> {
+fn log(
+    job: &mut Job,
+    mailbox: &Octets,
+    validity: UidValidity,
+    listed: &[Listed],
+    failed: &[Option<Uid>],
+    plan: &Plan<Wanted>,
+) -> Result<()> {
     let mut listing = job.listing(Some(mailbox.clone()));
     listing.uidvalidity = Some(validity);
-    listing.uids = listed.iter().map(|message| message.uid.0).chain(failed.iter().map(|uid| uid.0)).collect();
+    listing.uids = listed.iter().map(|message| message.uid.0).chain(failed.iter().flatten().map(|uid| uid.0)).collect();
+    let unnamed = failed.iter().filter(|uid| uid.is_none()).count() as u64;
     listing.known = plan.known.clone();
     let bytes = |messages: &mut dyn Iterator<Item = &Listed>| messages.filter_map(|message| message.size).sum();
     let known = &mut listed.iter().filter(|message| plan.known.contains(message.uid.0));
-    listing.listed = Volume { messages: listing.uids.len(), bytes: bytes(&mut listed.iter()) };
+    listing.listed = Volume { messages: listing.uids.len() + unnamed, bytes: bytes(&mut listed.iter()) };
     listing.already = Volume { messages: plan.known.len(), bytes: bytes(known) };
     job.log_listing(listing)
 }
@@ -141,6 +155,11 @@ impl Messages<'_, '_> {
 impl Taker<Uid> for Messages<'_, '_> {
     fn message(&mut self, uid: &Uid, octets: &mut Held) -> Result<()> {
         let listed = self.listed(*uid);
+        let claimed = listed.and_then(|message| message.size);
+        if octets.size() == 0 && claimed.is_some_and(|size| size > 0) {
+            let what = "the server hands out nothing for it, though it claims that there is something";
+            return self.failed(uid, Error::new(Status::TryAgain, what));
+        }
         let facts = Facts {
             place: place(self.mailbox, self.uidvalidity, *uid),
             received: listed.and_then(|message| message.received),

@@ -183,7 +183,8 @@ impl StageLine {
 
     /// How many messages it counted under these outcomes.
     fn sum(&self, outcomes: &[&str]) -> Option<u64> {
-        outcomes.iter().map(|outcome| self.count(outcome).map(|volume| volume.messages)).sum()
+        let counts: Option<Vec<u64>> = outcomes.iter().map(|outcome| self.count(outcome).map(|volume| volume.messages)).collect();
+        counts.map(|counts| counts.into_iter().fold(0, u64::saturating_add))
     }
 
     fn take(&mut self, summary: Summary) {
@@ -365,7 +366,10 @@ fn groups(groups: BTreeMap<String, Group>) -> Vec<Group> {
 
 fn totals(stages: &[StageLine]) -> Totals {
     let count = |stage: &str, outcome: &str| stages.iter().find(|line| line.stage == stage).and_then(|line| line.count(outcome));
-    let sum = |all: Volume, one: Volume| Volume { messages: all.messages + one.messages, bytes: all.bytes + one.bytes };
+    let sum = |all: Volume, one: Volume| Volume {
+        messages: all.messages.saturating_add(one.messages),
+        bytes: all.bytes.saturating_add(one.bytes),
+    };
     Totals {
         listed: count("fetch", "listed"),
         known: count("fetch", "known"),

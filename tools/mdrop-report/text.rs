@@ -228,7 +228,7 @@ fn wrapped(lead: &str, text: &str) -> String {
     let indent = lead.chars().count();
     let mut out = String::from(lead);
     let mut column = indent;
-    for word in text.split(' ').flat_map(|word| pieces(word, WIDTH - indent)) {
+    for word in text.split(' ').flat_map(|word| pieces(word, WIDTH.saturating_sub(indent).max(1))) {
         let width = word.chars().count();
         if column > indent && column + 1 + width > WIDTH {
             let _ = write!(out, "\n{:indent$}", "");

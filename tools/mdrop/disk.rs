@@ -8,7 +8,7 @@ mod form;
 mod maildir;
 mod mbox;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
 use crate::held::{Held, Taker};
 use crate::octets::Octets;
 use crate::profile::Protocol;
@@ -66,6 +66,9 @@ fn relative(path: &Path, root: &Path) -> Octets {
 
 /// The regular files under `root`, sorted by name, that `wanted` says yes to; `root` itself if it is a file.
 fn files(root: &Path, visitor: &mut dyn Visitor, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    if std::fs::metadata(root).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        return Err(Error::new(Status::NoInput, "is neither a file nor a folder").about(root.display().to_string()));
+    }
     let mut all = Vec::new();
     for entry in walkdir::WalkDir::new(root).follow_links(true).sort_by_file_name() {
         match entry {
@@ -105,6 +108,10 @@ impl Buffers {
 
     fn read(&mut self, file: &Path) -> Result<()> {
         self.raw.clear();
+        // Opening a pipe would wait for its other end.
+        if std::fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(Error::new(Status::Data, "is no file"));
+        }
         let mut file = File::open(file).map_err(|e| Error::io("open", e))?;
         std::io::copy(&mut file, &mut self.raw).map_err(|e| Error::io("read", e))?;
         form::convert(&mut self.raw, &mut self.held)

@@ -112,6 +112,15 @@ impl Error {
         self
     }
 
+    /// The same failure without a secret that a server may have echoed.
+    #[must_use]
+    pub fn without(mut self, secret: &str) -> Self {
+        if !secret.is_empty() && self.what.contains(secret) {
+            self.what = self.what.replace(secret, "***");
+        }
+        self
+    }
+
     /// The status the run deserves for this failure.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -116,7 +116,7 @@ impl Run {
     pub fn fail(&mut self, error: &Error) {
         self.worst = self.worst.worse(error.status());
         if !error.is_broken_pipe() {
-            eprintln!("{}: {error}", self.tool);
+            complain(&format!("{}: {error}", self.tool));
         }
     }
 
@@ -144,7 +144,7 @@ impl Run {
     /// A line for people on stderr, unless quiet.
     pub fn say(&self, what: &str) {
         if !self.quiet {
-            eprintln!("{}: {}", self.tool, crate::error::printable(what));
+            complain(&format!("{}: {}", self.tool, crate::error::printable(what)));
         }
     }
 
@@ -195,9 +195,16 @@ impl Run {
     }
 }
 
+/// A line on stderr, if anybody takes it: a full disk under cron's log must not end a run.
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Runs a tool: reads its command line, calls `body`, and turns what happened into an exit status.
 pub fn run<A: clap::Parser + AsRef<Common>>(tool: &'static str, body: impl FnOnce(&A, &mut Run) -> Result<()>) -> ExitCode {
-    std::panic::set_hook(Box::new(move |info| eprintln!("{tool}: this is a bug in mdrop: {}", crate::error::printable(&info.to_string()))));
+    std::panic::set_hook(Box::new(move |info| {
+        complain(&format!("{tool}: this is a bug in mdrop: {}", crate::error::printable(&info.to_string())));
+    }));
     let arguments = match A::try_parse() {
         Ok(arguments) => arguments,
         Err(usage) => return usage_exit(&usage),

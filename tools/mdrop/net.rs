@@ -17,6 +17,9 @@ pub mod wire;
 use crate::error::{Error, Result, Status};
 use crate::profile::{AccountSettings, Tls};
 
+/// A message that is claimed to be larger, in octets, is one of which nothing is claimed: nobody's mail is, and sums stay numbers.
+pub const LARGEST_CLAIM: u64 = 1 << 40;
+
 /// Told of each step of a login that succeeded: its name, and what is worth knowing of it.
 pub type Narrator<'a> = &'a mut dyn FnMut(&str, &str);
 

@@ -485,8 +485,8 @@ pub struct Volume {
 impl Volume {
     /// Counts one message more, of so many octets.
     pub fn add(&mut self, bytes: u64) {
-        self.messages += 1;
-        self.bytes += bytes;
+        self.messages = self.messages.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
     }
 }
 

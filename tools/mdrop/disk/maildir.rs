@@ -51,11 +51,16 @@ fn messages(folder: &Path) -> Result<BTreeMap<Octets, PathBuf>> {
             Err(e) if part == "new" && e.kind() == std::io::ErrorKind::NotFound => continue,
             Err(e) => return Err(Error::io("list", e).about(part)),
         };
-        for entry in entries {
-            let path = entry.map_err(|e| Error::io("list", e).about(part))?.path();
+        let paths: std::io::Result<Vec<PathBuf>> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
+        let mut paths = paths.map_err(|e| Error::io("list", e).about(part))?;
+        paths.sort();
+        for path in paths {
             let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
             if !name.starts_with(b".") && !path.is_dir() {
-                all.insert(split(name).0.into(), path);
+                // A second file of one base name, which should not be, goes by its whole name.
+                let base = Octets::from(split(name).0);
+                let key = if all.contains_key(&base) { name.into() } else { base };
+                all.insert(key, path);
             }
         }
     }

@@ -250,13 +250,19 @@ fn log_in(shared: &Shared, offered: &BTreeSet<String>, username: &str, secret: &
         client.login(username, secret.reveal())
     };
     ended.map_err(|(error, _)| {
-        let error = crate_error(shared, error, "login");
+        // Some servers repeat the command they refuse.
+        let error = crate_error(shared, error, "login").without(secret.reveal()).without(&quoted_secret(secret));
         // A NO without a code is the usual way to refuse a password.
         if error.status() == Status::Unavailable && error.what().starts_with("login: the server says") {
             return error.with_status(Status::NoPermission);
         }
         error
     })
+}
+
+/// The password as a quoted string has it, without the quotes.
+fn quoted_secret(secret: &Secret) -> String {
+    secret.reveal().replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// The crate's error in our words: what the wire reported, or the server's own line, which the crate does not always keep.

@@ -13,7 +13,7 @@ pub use fetch::Listed;
 use crate::error::{Error, Result, Status};
 use crate::net::secret::Secret;
 use crate::net::wire::{TlsFacts, Wire};
-use crate::net::{Narrator, tls};
+use crate::net::{LARGEST_CLAIM, Narrator, tls};
 use crate::octets::Octets;
 use crate::profile::{AccountSettings, Tls};
 use base64::Engine;
@@ -120,7 +120,7 @@ impl Session {
             check_argument(username).and_then(|()| check_argument(secret.reveal()))?;
             self.request(&command)?;
             if let Reply::Err(said) = self.reply()? {
-                return Err(refused(&said));
+                return Err(refused(&said).without(secret.reveal()));
             }
         }
         Ok(())
@@ -209,7 +209,7 @@ impl Session {
         let mut listing = Listing::default();
         self.lines(&mut |line| {
             if let Some((number, size)) = numbered(line).and_then(|(n, rest)| Some((n, leading_number(rest)?))) {
-                sizes.insert(number, size);
+                sizes.insert(number, Some(size).filter(|size| *size <= LARGEST_CLAIM));
             }
         })?;
         self.command(&Command::Uidl { id: None }, "UIDL").map_err(|e| {
@@ -223,7 +223,7 @@ impl Session {
                 let what = format!("UIDL answer not understood: {}", String::from_utf8_lossy(line));
                 return listing.failed.push((0, wrong(what)));
             };
-            let (uidl, size) = (Octets::from(uidl), sizes.remove(&number));
+            let (uidl, size) = (Octets::from(uidl), sizes.remove(&number).flatten());
             if seen.insert(uidl.clone()) {
                 listing.messages.push(Listed { number, size, uidl });
             } else {

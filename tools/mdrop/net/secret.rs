@@ -4,10 +4,17 @@
 
 use crate::config::read_private;
 use crate::error::{Error, Result, Status};
+use crate::interrupt;
 use crate::profile::Profile;
 use std::fmt;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// More than any password has, in octets.
+const LONGEST_OUTPUT: u64 = 64 << 10;
 
 /// A password.
 #[derive(Clone)]
@@ -41,7 +48,7 @@ impl fmt::Debug for Secret {
 pub fn of(profile: &Profile) -> Result<Secret> {
     let account = &profile.account;
     let text = match (&account.password_command, &account.password_file) {
-        (Some(command), _) => from_command(command)?,
+        (Some(command), _) => from_command(command, profile.account.timeout)?,
         (None, Some(path)) => read_private(path).map_err(|e| e.about(path.display().to_string()))?,
         (None, None) => from_credential(&profile.name)?,
     };
@@ -55,14 +62,60 @@ pub fn of(profile: &Profile) -> Result<Secret> {
     }
 }
 
-fn from_command(command: &str) -> Result<String> {
+/// The first line that the command prints, once it has ended well; both within `timeout`.
+fn from_command(command: &str, timeout: Duration) -> Result<String> {
     let failed = |what: String| Error::new(Status::NoPermission, what).about("password-command");
-    let child = Command::new("/bin/sh").args(["-c", command]).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let output = child.map_err(|e| failed(format!("can't be started: {e}")))?;
-    if !output.status.success() {
-        return Err(failed(format!("failed with {}", output.status)));
+    let spawned = Command::new("/bin/sh").args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut child = spawned.map_err(|e| failed(format!("can't be started: {e}")))?;
+    let (sender, receiver) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        // A command may leave something behind that keeps its output open, so the line is waited for and not the end.
+        std::thread::spawn(move || {
+            let mut line = Vec::new();
+            let read = BufReader::new(stdout.take(LONGEST_OUTPUT)).read_until(b'\n', &mut line);
+            let _ = sender.send(read.map(|_| line));
+        });
     }
-    String::from_utf8(output.stdout).map_err(|_| failed("its output is not UTF-8".into()))
+    let ended = wait(&mut child, &receiver, timeout);
+    if ended.is_err() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    let (status, line) = ended.map_err(|e| e.about("password-command"))?;
+    if !status.success() {
+        return Err(failed(format!("failed with {status}")));
+    }
+    String::from_utf8(line).map_err(|_| failed("its output is not UTF-8".into()))
+}
+
+type Line = std::io::Result<Vec<u8>>;
+
+/// Waits for the command's end and its first line, in steps that look at the stop flag.
+fn wait(child: &mut Child, lines: &mpsc::Receiver<Line>, timeout: Duration) -> Result<(ExitStatus, Vec<u8>)> {
+    let error = |e| Error::io("wait", e).with_status(Status::System);
+    let began = Instant::now();
+    let mut line = None;
+    loop {
+        if line.is_none() {
+            line = lines.recv_timeout(Duration::from_millis(20)).ok().transpose().map_err(error)?;
+        } else {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if let Some(status) = child.try_wait().map_err(error)? {
+            if let Some(line) = line.take() {
+                return Ok((status, line));
+            }
+            if !status.success() {
+                return Ok((status, Vec::new()));
+            }
+        }
+        if interrupt::requested() {
+            return Err(interrupt::error());
+        }
+        if began.elapsed() > timeout {
+            return Err(Error::new(Status::NoPermission, format!("gave no password within {} seconds", timeout.as_secs())));
+        }
+    }
 }
 
 fn from_credential(profile: &str) -> Result<String> {

@@ -45,7 +45,7 @@ impl Answer {
     pub fn read(&mut self, wire: &mut Wire, mut message: Option<&mut Held>) -> Result<()> {
         self.text.clear();
         self.literals.clear();
-        let mut kept = 0;
+        let mut kept = 0_u64;
         loop {
             let line_begins = self.text.len();
             wire.read_line(&mut self.text, LONGEST_LINE)?;
@@ -59,7 +59,7 @@ impl Answer {
                 self.literals.push(Literal::Message);
                 continue;
             }
-            kept += length;
+            kept = kept.saturating_add(length);
             if kept > LONGEST_LITERALS {
                 return Err(Error::new(Status::Protocol, format!("the server sent a literal of {length} octets that nobody asked for")));
             }

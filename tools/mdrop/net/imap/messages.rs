@@ -4,6 +4,7 @@ use super::Session;
 use super::answer::{Answer, Token, Tokens, number};
 use crate::error::{Error, Result, Status};
 use crate::identity::Uid;
+use crate::net::LARGEST_CLAIM;
 use crate::time::Time;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ impl Fetched {
             };
             match name.to_ascii_uppercase().as_slice() {
                 b"UID" => self.uid = Some(Uid(number(tokens.atom()?).filter(|n| *n > 0)?)),
-                b"RFC822.SIZE" => self.size = Some(number(tokens.atom()?)?),
+                b"RFC822.SIZE" => self.size = Some(number(tokens.atom()?)?).filter(|size| *size <= LARGEST_CLAIM),
                 b"INTERNALDATE" => self.received = Time::from_imap(&String::from_utf8_lossy(&tokens.string()?)),
                 b"FLAGS" => self.flags = Some(tokens.list()?.iter().map(|f| String::from_utf8_lossy(f).into_owned()).collect()),
                 b"BODY[]" => self.body = Some(body(tokens.next()?)?),
