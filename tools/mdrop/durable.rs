@@ -102,12 +102,6 @@ impl Unfinished {
             Err(e) => Err(about(target, "create", e).with_status(Status::CantCreate)),
         }
     }
-
-    /// The file, to read back what was written.
-    #[must_use]
-    pub fn file(&self) -> &File {
-        &self.file
-    }
 }
 
 /// Some file systems know no hard links; there a rename that does not replace serves (rename(2), `RENAME_NOREPLACE`).

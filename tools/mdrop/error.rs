@@ -138,13 +138,6 @@ impl Error {
     pub fn is_broken_pipe(&self) -> bool {
         self.source.as_ref().is_some_and(|source| source.kind() == io::ErrorKind::BrokenPipe)
     }
-
-    /// Whether the disk is full or a quota is used up.
-    #[must_use]
-    pub fn is_no_space(&self) -> bool {
-        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-        self.source.as_ref().is_some_and(|source| full.contains(&source.kind()))
-    }
 }
 
 impl fmt::Display for Error {

@@ -175,9 +175,7 @@ impl Shelf {
     pub fn read_all(&self, series: Series, number: u64) -> Result<Vec<u8>> {
         let mut octets = Vec::new();
         let mut file = self.open(series, number)?;
-        file.seek(SeekFrom::Start(0))
-            .and_then(|_| file.read_to_end(&mut octets))
-            .map_err(|e| Error::io("read", e).about(series.name(number)))?;
+        file.read_to_end(&mut octets).map_err(|e| Error::io("read", e).about(series.name(number)))?;
         Ok(octets)
     }
 

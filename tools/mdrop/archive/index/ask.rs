@@ -3,7 +3,7 @@
 use super::apply::{ADOPTED, ARCHIVED, PURGED, REFUSED, from_key, key, origin_name, role, scope};
 use super::{Index, wrong};
 use crate::archive::shelf::Series;
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
 use crate::identity::{Account, Digest, Fingerprint, Origin, UidValidity};
 use crate::octets::Octets;
 use crate::record::{CATCHALL, Filing, Frame, Known, Role, Sample, V1};
@@ -163,7 +163,7 @@ impl Index {
         self.db.prepare_cached("SELECT 1 FROM users WHERE name = ?1").and_then(|mut asked| asked.exists([user])).map_err(wrong)
     }
 
-    /// The packs from `first` on that a segment names.
+    /// Whether a segment names this pack.
     ///
     /// # Errors
     /// What SQLite reports.
@@ -179,7 +179,7 @@ impl Index {
         self.db.query_row("SELECT coalesce(max(pack), 0) FROM packs", [], |row| row.get(0)).map_err(wrong)
     }
 
-    /// How many packs the segments name, and how many segments could not be read.
+    /// The segments that are missing or could not be read, and why.
     ///
     /// # Errors
     /// What SQLite reports.
@@ -189,7 +189,7 @@ impl Index {
         rows.and_then(Iterator::collect).map_err(wrong)
     }
 
-    /// The origins of an account, not purged, that were archived before `before`, with the segment that says so, by segment.
+    /// The segments that hold receipts of an account's origins which are not purged and were archived no later than `before`, ascending.
     ///
     /// # Errors
     /// What SQLite reports.
@@ -296,13 +296,5 @@ impl Index {
     pub fn totals(&self) -> Result<(u64, u64)> {
         let asked = self.db.query_row("SELECT count(*), coalesce(sum(size), 0) FROM messages", [], |row| Ok((row.get(0)?, row.get(1)?)));
         asked.map_err(wrong)
-    }
-
-    /// Where a held message lies, for a read.
-    ///
-    /// # Errors
-    /// [`Status::NoInput`] if the archive does not hold it.
-    pub fn place_of(&self, digest: Digest) -> Result<Held> {
-        self.message(digest)?.ok_or_else(|| Error::new(Status::NoInput, "the archive holds no such message").about(digest.to_string()))
     }
 }
