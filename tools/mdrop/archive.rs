@@ -113,7 +113,8 @@ fn create(root: &Path) -> Result<()> {
     durable::make_folder(root)?;
     let entries = std::fs::read_dir(root).map_err(|e| Error::io("list", e).about(root.display().to_string()))?;
     let strange = entries.flatten().map(|e| e.file_name()).find(|name| name != "tmp" && name != "README" && name != "archive.json");
-    if let Some(name) = strange {
+    // Another process may have made the archive, and more in it, since we looked.
+    if let Some(name) = strange.filter(|_| !root.join("archive.json").exists()) {
         let what = format!("holds {} but no archive.json; an archive is made in a new or empty folder only", name.display());
         return Err(Error::new(Status::CantCreate, what).about(root.display().to_string()));
     }

@@ -14,14 +14,18 @@ use crate::archive::shelf::{Series, Shelf};
 use crate::durable;
 use crate::error::{Error, Result, Status};
 use crate::identity::Digest;
+use crate::interrupt;
 use crate::record::Head;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Changes whenever the tables do; another number means: make it anew.
 const SCHEMA: i64 = 2;
+
+/// How long another process may keep the index busy.
+const BUSY: Duration = Duration::from_mins(2);
 
 const TABLES: &str = "
 CREATE TABLE applied (one INTEGER PRIMARY KEY CHECK (one = 1), archive TEXT NOT NULL, segment INTEGER NOT NULL, blake3 BLOB);
@@ -86,23 +90,42 @@ impl Index {
     pub fn open(shelf: &Shelf, archive: &str, path: Option<&Path>) -> Result<Self> {
         let path = place(shelf, archive, path)?;
         let _ = PATH.set(path.clone());
-        let about = |e: Error| e.about(path.display().to_string());
-        match Self::open_at(shelf, archive, &path) {
-            Ok(index) if index.is_usable().unwrap_or(false) => Ok(index),
-            Err(e) if e.status() != Status::TryAgain => Err(about(e)),
-            // One that was corrupt is gone by now; one that is busy is waited for once more.
-            Err(_) => Self::open_at(shelf, archive, &path).map_err(about),
-            Ok(_) => {
-                remove(&path);
-                Self::open_at(shelf, archive, &path).map_err(about)
+        Self::open_patiently(shelf, archive, &path).map_err(|e| e.about(path.display().to_string()))
+    }
+
+    /// Switching a new file to WAL is refused at once while another process does the same, whatever the busy time-out, so it is tried
+    /// again; and so is opening one that turned out to be corrupt, which is gone by then.
+    fn open_patiently(shelf: &Shelf, archive: &str, path: &Path) -> Result<Self> {
+        let began = Instant::now();
+        loop {
+            match Self::open_usable(shelf, archive, path) {
+                Err(e) if e.status() == Status::TryAgain && began.elapsed() < BUSY && !interrupt::requested() => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                done => return done,
             }
         }
+    }
+
+    fn open_usable(shelf: &Shelf, archive: &str, path: &Path) -> Result<Self> {
+        let index = Self::open_at(shelf, archive, path)?;
+        let usable = match index.is_usable() {
+            // Busy is not unusable: others may be at work in it.
+            Err(e) if e.status() == Status::TryAgain => return Err(e),
+            usable => usable.unwrap_or(false),
+        };
+        if usable {
+            return Ok(index);
+        }
+        drop(index);
+        remove(path);
+        Self::open_at(shelf, archive, path)
     }
 
     fn open_at(shelf: &Shelf, archive: &str, path: &Path) -> Result<Self> {
         let db = Connection::open(path).map_err(wrong)?;
         private(path)?;
-        db.busy_timeout(Duration::from_mins(2)).map_err(wrong)?;
+        db.busy_timeout(BUSY).map_err(wrong)?;
         let pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000; PRAGMA wal_autocheckpoint=2000; PRAGMA mmap_size=0;";
         db.execute_batch(pragmas).map_err(wrong)?;
         let mut index = Self { db, shelf: shelf.clone(), archive: archive.into() };
