@@ -16,6 +16,7 @@ mod test;
 use clap::Parser;
 use mdrop::error::Result;
 use mdrop::frame::{self, Common, Run};
+use mdrop::interrupt;
 use mdrop::profile::Protocol;
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ fn fetch(arguments: &Arguments, run: &mut Run) -> Result<()> {
     if arguments.test {
         return test::test(&profile);
     }
+    interrupt::limit_run(profile.account.run_timeout);
     let known = known::read(arguments.known.as_deref(), &profile.account())?;
     let mut job = job::Job::new(&profile, known, arguments.common.dry_run, run)?;
     let done = match profile.account.protocol {

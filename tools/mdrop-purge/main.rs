@@ -15,6 +15,7 @@ use mdrop::config::archive_folder;
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Common, Run, Stdout};
 use mdrop::identity::Origin;
+use mdrop::interrupt;
 use mdrop::profile::{Compare, Profile, Protocol};
 use mdrop::record::{Purge, PurgeIntent, Purged, Receipt, Record, RecordReader, V1};
 use mdrop::time::Time;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     frame::run("mdrop-purge", |arguments: &Arguments, run| {
         let profile = arguments.common.load_profile(run)?;
         let given = read_receipts(&profile, run)?;
+        interrupt::limit_run(profile.account.run_timeout);
         if !profile.purge.enabled {
             run.detail("purge is off in this profile: nothing is deleted");
             return Ok(());

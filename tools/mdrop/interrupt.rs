@@ -1,7 +1,7 @@
-//! INT, TERM and HUP ask for an end at the next safe place; a second one ends at once, as KILL does.
+//! INT, TERM and HUP ask for an end at the next safe place; a second one ends at once, as KILL does. So does the end of a run's time.
 //!
-//! One flag for the process, since a signal is sent to the process. Whoever waits (for a socket, for a pipe) waits in short steps
-//! and looks at the flag between them.
+//! One flag for the process, since a signal is sent to the process, and a run is one. Whoever waits (for a socket, for a pipe) waits
+//! in short steps and looks at the flag between them.
 
 use crate::error::{Error, Result, Status};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,8 +11,10 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+static TIME: OnceLock<(Instant, Duration)> = OnceLock::new();
 
 /// How long a wait may last before the flag is looked at, in milliseconds.
 pub const STEP: i64 = 200;
@@ -43,16 +45,47 @@ fn ignored() -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Whether an end was asked for.
+/// From now on the run has so much time; asked again, the first answer holds.
+pub fn limit_run(time: Duration) {
+    TIME.get_or_init(|| (Instant::now(), time));
+}
+
+/// Whether an end was asked for, or the run's time is over.
 #[must_use]
 pub fn requested() -> bool {
+    signalled() || TIME.get().is_some_and(|(began, time)| began.elapsed() >= *time)
+}
+
+fn signalled() -> bool {
     flag().load(Ordering::Relaxed)
+}
+
+/// Waits, unless an end is asked for.
+///
+/// # Errors
+/// As [`error`].
+pub fn pause(time: Duration) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        if requested() {
+            return Err(error());
+        }
+        let left = time.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(left.min(Duration::from_millis(STEP.unsigned_abs())));
+    }
 }
 
 /// The error with which a tool stops when an end was asked for.
 #[must_use]
 pub fn error() -> Error {
-    Error::new(Status::TryAgain, "stopped by a signal; run it again to go on")
+    let what = match TIME.get().filter(|_| !signalled()) {
+        Some((_, time)) => format!("stopped after {} seconds, the run-timeout; run it again to go on", time.as_secs_f64()),
+        None => "stopped by a signal; run it again to go on".into(),
+    };
+    Error::new(Status::TryAgain, what)
 }
 
 /// Standard input, whose wait for data ends when an end is asked for.

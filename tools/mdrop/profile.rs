@@ -104,6 +104,21 @@ pub struct AccountSettings {
     /// How long the server may be silent.
     #[serde(default = "minute", deserialize_with = "duration")]
     pub timeout: Duration,
+    /// How long a name may take to be found, and a connection to be made to one address.
+    #[serde(default = "half_minute", deserialize_with = "duration")]
+    pub connect_timeout: Duration,
+    /// How long all may take from the connection until the login is done.
+    #[serde(default = "minute", deserialize_with = "duration")]
+    pub login_timeout: Duration,
+    /// How long a run may take.
+    #[serde(default = "day", deserialize_with = "duration")]
+    pub run_timeout: Duration,
+    /// How often in a row a lost connection is made again with nothing fetched in between.
+    #[serde(default = "five")]
+    pub retries: u32,
+    /// How long to wait before that; doubled each time, up to a minute.
+    #[serde(default = "second", deserialize_with = "duration")]
+    pub retry_pause: Duration,
     /// Which mailboxes are read; `*` stands for anything, `%` for anything within one level.
     #[serde(default = "every")]
     pub mailboxes: Vec<String>,
@@ -228,35 +243,56 @@ fn yes() -> bool {
     true
 }
 
+fn second() -> Duration {
+    Duration::from_secs(1)
+}
+
+fn half_minute() -> Duration {
+    Duration::from_secs(30)
+}
+
 fn minute() -> Duration {
     Duration::from_mins(1)
+}
+
+fn day() -> Duration {
+    Duration::from_hours(24)
+}
+
+fn five() -> u32 {
+    5
 }
 
 fn every() -> Vec<String> {
     vec!["*".into()]
 }
 
-/// A number and a unit: `60s`, `5m`, `12h`, `30d`, `2w`.
+/// A number and a unit: `500ms`, `60s`, `5m`, `12h`, `30d`, `2w`.
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_duration(&text)
         .ok_or_else(|| D::Error::custom(format!("“{text}” is not a time span such as \"60s\", \"5m\", \"12h\" or \"30d\"")))
 }
 
+/// A hundred years: longer is a mistake.
+const LONGEST_SPAN: Duration = Duration::from_secs(3_155_760_000);
+
 /// Reads a time span such as `30d`.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    let unit = text.chars().next_back()?;
-    let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86_400,
-        'w' => 604_800,
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let milliseconds: u64 = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        "w" => 604_800_000,
         _ => return None,
     };
-    number.checked_mul(seconds).filter(|s| *s <= 3_155_760_000).map(Duration::from_secs)
+    let all = number.parse::<u64>().ok()?.checked_mul(milliseconds)?;
+    Some(Duration::from_millis(all)).filter(|span| *span <= LONGEST_SPAN)
 }
 
 impl Profile {
@@ -307,8 +343,9 @@ impl Profile {
         if account.password_command.is_some() && account.password_file.is_some() {
             return wrong("[account] has both password-command and password-file");
         }
-        if account.timeout.is_zero() {
-            return wrong("[account] timeout can't be zero");
+        let spans = [account.timeout, account.connect_timeout, account.login_timeout, account.run_timeout];
+        if spans.iter().any(Duration::is_zero) {
+            return wrong("[account] a timeout can't be zero");
         }
         Ok(())
     }
@@ -386,7 +423,8 @@ mod tests {
     fn time_spans_have_a_unit() {
         assert_eq!(parse_duration("30d"), Some(Duration::from_hours(720)));
         assert_eq!(parse_duration("0d"), Some(Duration::ZERO));
-        for bad in ["", "30", "d", "-1d", "1y", "99999999999999999999d", "1000000000d", "3 d", "3é"] {
+        assert_eq!(parse_duration("250ms"), Some(Duration::from_millis(250)));
+        for bad in ["", "30", "d", "-1d", "1y", "99999999999999999999d", "1000000000d", "3 d", "3é", "ms", "+3s"] {
             assert_eq!(parse_duration(bad), None, "{bad}");
         }
     }

@@ -69,6 +69,7 @@ impl Session {
         let offered = ask(&mut wire, "c1", "CAPABILITY").map(|(_, lines)| capabilities_in(&lines)).map_err(about)?;
         let shared = Shared::new(wire);
         let carrier = log_in(&shared, &offered, &account.username, secret).map_err(about)?;
+        shared.lock().wire.logged_in();
         narrate("login", &account.username);
         let mut session = Self { carrier, shared, capabilities: BTreeSet::new(), alive: true };
         session.capabilities = session.ask_capabilities().map_err(about)?;

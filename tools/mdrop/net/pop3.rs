@@ -65,6 +65,7 @@ impl Session {
         }
         self.capabilities = self.ask_capabilities()?;
         self.log_in(&account.username, secret)?;
+        self.wire.logged_in();
         narrate("login", &account.username);
         // What is offered may differ after login (RFC 2449 section 5).
         let after = self.ask_capabilities()?;

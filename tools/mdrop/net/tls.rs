@@ -14,6 +14,7 @@ use crate::time::Time;
 use native_tls::{HandshakeError, Protocol, TlsConnector, TlsStream};
 use std::error::Error as _;
 use std::io;
+use std::net::SocketAddr;
 
 /// What makes a server trustworthy.
 pub struct Trust {
@@ -62,7 +63,7 @@ fn parse_pin(text: &str) -> Result<[u8; 32]> {
     pin.ok_or_else(|| Error::new(Status::Config, format!("pin-sha256 “{text}” is not 64 hex digits")))
 }
 
-/// Opens a wire as the profile describes it. `upgrade` talks the server into STARTTLS.
+/// Opens a wire as the profile describes it, on which the login-timeout runs. `upgrade` talks the server into STARTTLS.
 ///
 /// # Errors
 /// [`Status::NoHost`], [`Status::Unavailable`]; [`Status::NoPermission`] if the server's certificate is refused;
@@ -71,17 +72,21 @@ pub fn open(account: &AccountSettings, upgrade: &mut dyn FnMut(&mut Wire) -> Res
     check_cleartext(account)?;
     let trust = Trust::of(account)?;
     let server = |e: Error| e.about(format!("{}:{}", account.host, account.port()));
-    let addresses = resolve(&account.host, account.port())?;
+    let addresses = resolve(&account.host, account.port(), account.connect_timeout)?;
     let all: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
     narrate("name", &format!("{} is {}", account.host, all.join(", ")));
-    let mut wire = Wire::new(Tcp::connect(&addresses, account.timeout).map_err(server)?);
+    let connect = |addresses: &[SocketAddr]| {
+        let mut tcp = Tcp::connect(addresses, account.connect_timeout, account.timeout)?;
+        tcp.limit_login(Some(account.login_timeout));
+        Ok(Wire::new(tcp))
+    };
+    let mut wire = connect(&addresses).map_err(server)?;
     narrate("connection", &wire.peer().map(|peer| peer.to_string()).unwrap_or_default());
     let peer = wire.peer();
     let protected = protect(&mut wire, account.tls, &trust, upgrade);
     if let Err(error) = protected {
-        let again = |peer| Tcp::connect(&[peer], account.timeout).map(Wire::new);
         let seen = peer.filter(|_| error.status() == Status::NoPermission && trust.asks_authorities()).and_then(|peer| {
-            let mut wire = again(peer).ok()?;
+            let mut wire = connect(&[peer]).ok()?;
             protect(&mut wire, account.tls, &trust.blind(), upgrade).ok()?;
             wire.tls()?.certificate.clone()
         });

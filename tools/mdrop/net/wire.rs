@@ -69,6 +69,15 @@ impl Wire {
         Ok(())
     }
 
+    /// Says that the login is done, so that its time runs no more.
+    pub fn logged_in(&mut self) {
+        match &mut self.line {
+            Line::Plain(tcp) => tcp.limit_login(None),
+            Line::Tls(tls) => tls.get_mut().limit_login(None),
+            Line::Gone => {}
+        }
+    }
+
     /// What the handshake established; none without TLS.
     #[must_use]
     pub fn tls(&self) -> Option<&TlsFacts> {
