@@ -183,7 +183,7 @@ fn a_failure_is_told_in_words_and_by_its_status() {
     let trust = trusting(&dovecot);
     for protocol in ["imap", "pop3"] {
         let with = |tls: &str, more: &str, from: &str, to: &str| {
-            let path = dovecot.profile("acme", protocol, tls, "alice", more);
+            let path = dovecot.profile("acme", protocol, tls, "alice", &format!("retries = 0\n{more}"));
             let text = std::fs::read_to_string(&path).unwrap().replace(from, to);
             write_private(&path, &text);
             let ran = fetch(&path, &[]);
@@ -362,8 +362,7 @@ fn a_password_command_that_hangs_ends_with_the_time_out_and_one_that_leaves_some
     let folder = tempfile::tempdir().unwrap();
     let profile = folder.path().join("slow.toml");
     let with = |command: &str| {
-        let account =
-            "[account]\nprotocol = \"imap\"\nhost = \"127.0.0.1\"\nport = 1\ntls = \"none\"\nusername = \"u\"\ntimeout = \"1s\"\n";
+        let account = "[account]\nprotocol = \"imap\"\nhost = \"127.0.0.1\"\nport = 1\ntls = \"none\"\nusername = \"u\"\ntimeout = \"1s\"\nretries = 0\n";
         write_private(&profile, &format!("{account}password-command = \"{command}\"\n"));
         let began = std::time::Instant::now();
         let ran = fetch(&profile, &[]);

@@ -19,8 +19,14 @@ pub struct Faults {
     pub stall: Duration,
     /// Break off half-way through the K-th message with `* BYE` (IMAP) or nothing (POP3), then close.
     pub bye_at_message: Option<u32>,
+    /// Cut each connection half-way through the message with one of these UIDs.
+    pub cut_at_uid: BTreeSet<u32>,
     /// Answer NO or -ERR when one of these UIDs' text is asked for.
     pub refuse: BTreeSet<u32>,
+    /// Answer NO when a FETCH without text names one of these UIDs.
+    pub refuse_listing: BTreeSet<u32>,
+    /// Somebody deletes these UIDs between the listing and the text of the first message.
+    pub vanish: BTreeSet<u32>,
     /// Claim this size for a UID; the literal still has the true one.
     pub lie_about_size: BTreeMap<u32, u64>,
     /// Cut the connection when a command that begins so arrives (`UID EXPUNGE`, `QUIT`), before it has any effect.
@@ -44,8 +50,8 @@ pub enum Trouble {
 
 impl Faults {
     /// What happens to the `nth` message of a connection.
-    pub fn trouble(&self, nth: u32) -> Trouble {
-        if self.cut_at_message == Some(nth) {
+    pub fn trouble(&self, nth: u32, uid: u32) -> Trouble {
+        if self.cut_at_message == Some(nth) || self.cut_at_uid.contains(&uid) {
             Trouble::Cut
         } else if self.bye_at_message == Some(nth) {
             Trouble::Bye

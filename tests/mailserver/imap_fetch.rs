@@ -60,6 +60,10 @@ impl Session<'_> {
     /// Tells about one message; false if it was refused.
     fn fetch_one(&mut self, number: usize, uid: u32, items: &[Item], since: Option<u64>) -> Result<bool, Fail> {
         let wants_text = items.iter().any(|item| matches!(item, Item::Body { .. }));
+        let vanish = self.shared.faults().vanish;
+        if wants_text && !vanish.is_empty() {
+            self.with_selected(|_, mailbox| mailbox.remove(|message| vanish.contains(&message.uid)))?;
+        }
         let marks = items.iter().any(|item| matches!(item, Item::Body { peek: false, .. }));
         let (message, newly_seen) = self.with_selected(|selected, mailbox| {
             let seen = |message: &Message| message.flags.contains("\\Seen");
@@ -73,7 +77,8 @@ impl Session<'_> {
             return Ok(true);
         };
         let faults = self.shared.faults();
-        if wants_text && faults.refuse.contains(&uid) {
+        let refused = if wants_text { &faults.refuse } else { &faults.refuse_listing };
+        if refused.contains(&uid) {
             return Ok(false);
         }
         let mut items = items.to_vec();
@@ -114,7 +119,7 @@ impl Session<'_> {
         let octets = &whole[start..end];
         self.handed_out += 1;
         self.wire.send(format!("{label} {{{}}}\r\n", octets.len()).as_bytes())?;
-        self.wire.send_message(octets, faults.trouble(self.handed_out), b"\r\n* BYE going down\r\n")
+        self.wire.send_message(octets, faults.trouble(self.handed_out, message.uid), b"\r\n* BYE going down\r\n")
     }
 }
 

@@ -241,7 +241,8 @@ impl Session<'_> {
         match self.text(rest) {
             Ok(octets) => {
                 self.handed_out += 1;
-                let trouble = self.shared.faults().trouble(self.handed_out);
+                let uid = self.index(rest).ok().and_then(|index| self.message(index)).map_or(0, |(message, _)| message.uid);
+                let trouble = self.shared.faults().trouble(self.handed_out, uid);
                 self.send_text(&octets, trouble)
             }
             Err(refusal) => self.say(&Err(refusal)),

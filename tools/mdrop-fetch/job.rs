@@ -4,19 +4,21 @@
 
 use crate::known::Known;
 use crate::progress::Progress;
-use mdrop::error::{Error, Result};
+use crate::retry::{Next, Patience};
+use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Run, Stdout};
 use mdrop::held::Held;
 use mdrop::identity::{Account, Origin, Place};
 use mdrop::interrupt;
+use mdrop::net::secret::Secret;
 use mdrop::net::wire::TlsFacts;
 use mdrop::octets::Octets;
 use mdrop::profile::Profile;
 use mdrop::record::{Failure, Finding, Listing, Record, V1, Volume};
 use mdrop::stream::{Meta, StreamWriter};
 use mdrop::time::Time;
-
 use std::io::Write;
+use std::time::Duration;
 
 /// What a source says of a message besides its octets.
 pub struct Facts {
@@ -47,6 +49,8 @@ pub struct Job<'a> {
     output: StreamWriter<Stdout>,
     /// Whether the run must end: the output is broken, or an end was asked for.
     over: bool,
+    /// Whether it was said that nothing vouches for the server.
+    warned: bool,
 }
 
 impl<'a> Job<'a> {
@@ -54,7 +58,7 @@ impl<'a> Job<'a> {
     pub fn new(profile: &'a Profile, known: Known, dry_run: bool, run: &'a mut Run) -> Result<Self> {
         let output = StreamWriter::new(frame::stdout()?);
         let progress = Progress::new(run);
-        Ok(Self { profile, account: profile.account(), known, dry_run, run, progress, output, over: false })
+        Ok(Self { profile, account: profile.account(), known, dry_run, run, progress, output, over: false, warned: false })
     }
 
     /// The name of a mailbox in messages: `acme/INBOX`.
@@ -76,6 +80,10 @@ impl<'a> Job<'a> {
     pub fn write(&mut self, facts: Facts, octets: &mut Held) -> Result<()> {
         let (size, digest, eol) = octets.measured();
         let Facts { place, received, server_size, flags } = facts;
+        if size == 0 && server_size.is_some_and(|size| size > 0) {
+            let what = "the server hands out nothing for it, though it claims that there is something";
+            return self.fail(Some(place), Error::new(Status::TryAgain, what), server_size);
+        }
         let origin = self.origin(place);
         let meta = Meta { v: V1, origin, size, digest, eol, received, server_size, flags, route: None };
         let written = octets.reader().and_then(|mut reader| self.output.write_octets(&meta, &mut reader));
@@ -97,11 +105,78 @@ impl<'a> Job<'a> {
         self.go_on()
     }
 
+    /// Counts and names a message that was deleted on the server between its listing and its fetching.
+    pub fn vanished(&mut self, place: Place) -> Result<()> {
+        self.progress.done(0);
+        self.run.count("vanished", 0);
+        let text = "deleted on the server after it was listed, and not by this run".into();
+        let finding = Finding { v: V1, origin: Some(self.origin(place)), digest: None, finding: "vanished".into(), text };
+        let Self { progress, run, .. } = self;
+        progress.aside(|| run.find(finding))?;
+        self.go_on()
+    }
+
+    /// Counts messages whose failure is told in one line for all.
+    pub fn count_failed(&mut self, messages: u64) {
+        self.run.counts.entry("failed".into()).or_default().messages += messages;
+    }
+
+    /// Opens a session, and tries again where what prevents it may pass.
+    pub fn connect<S>(
+        &mut self,
+        secret: &Secret,
+        patience: &mut Patience<Place>,
+        open: &mut dyn FnMut(&mut Self, &Secret) -> Result<S>,
+    ) -> Result<S> {
+        loop {
+            match open(self, secret) {
+                Err(error) if matches!(error.status(), Status::Unavailable | Status::TryAgain) => {
+                    self.try_again(error, None, patience)?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// After the connection broke, at a message or elsewhere: waits, if it is any use to connect again; otherwise the error stands.
+    /// Returns the message that is left out from now on, if one is.
+    pub fn try_again(&mut self, error: Error, at: Option<Place>, patience: &mut Patience<Place>) -> Result<Option<Place>> {
+        if self.over || self.run.stopping() {
+            return Err(error);
+        }
+        let (pause, left_out) = match patience.broke(at) {
+            Next::Again(pause) => (pause, None),
+            Next::LeaveOut(pause, place) => (pause, Some(place)),
+            Next::GiveUp => return Err(error),
+        };
+        if let Some(place) = left_out.clone() {
+            let what = format!("left out until the next run, since the connection broke at it twice: {}", error.what());
+            self.fail(Some(place), Error::new(error.status(), what), None)?;
+        }
+        self.wait(&error, pause)?;
+        Ok(left_out)
+    }
+
+    fn wait(&mut self, error: &Error, pause: Duration) -> Result<()> {
+        self.flush()?;
+        let text = format!("{}: {error}; connecting again in {} seconds", self.account.name, pause.as_secs_f64());
+        self.find("reconnect", text)?;
+        interrupt::pause(pause)
+    }
+
     /// Names a failure of something larger than a message: a mailbox.
     pub fn fail_mailbox(&mut self, mailbox: &Octets, error: Error) -> Result<()> {
-        let error = error.about(self.about(mailbox));
+        self.fail_larger(&error.about(self.about(mailbox)))
+    }
+
+    /// The same for something of the account.
+    pub fn fail_account(&mut self, error: Error) -> Result<()> {
+        self.fail_larger(&error.about(&self.account.name))
+    }
+
+    fn fail_larger(&mut self, error: &Error) -> Result<()> {
         let Self { progress, run, .. } = self;
-        progress.aside(|| run.fail(&error));
+        progress.aside(|| run.fail(error));
         let (why, status) = (error.to_string(), error.status().code());
         run.log(&Record::Failure(Box::new(Failure { v: V1, origin: None, why, status })))
     }
@@ -131,7 +206,7 @@ impl<'a> Job<'a> {
 
     /// Says so when nothing vouches for the server.
     pub fn warn_unverified(&mut self, tls: Option<&TlsFacts>) -> Result<()> {
-        if tls.is_some_and(|tls| !tls.verified) {
+        if tls.is_some_and(|tls| !tls.verified) && !std::mem::replace(&mut self.warned, true) {
             let host = &self.profile.account.host;
             let text = format!("{host}: the server's certificate is not verified (verify = false): anybody could read the password");
             return self.find("unverified", text);

@@ -10,6 +10,7 @@ mod known;
 mod plan;
 mod pop3;
 mod progress;
+mod retry;
 mod select;
 mod test;
 

@@ -21,24 +21,31 @@ pub struct Plan<W> {
     pub reused: Option<String>,
 }
 
-/// Plans an IMAP mailbox.
-pub fn imap(listing: &[Listed], known: Option<&KnownMailbox>) -> Plan<Wanted> {
-    let wanted = |message: &Listed| Wanted { uid: message.uid, size: message.size.unwrap_or(0) };
-    let Some(known) = known else {
-        return Plan { wanted: listing.iter().map(wanted).collect(), known: UidSet::new(), reused: None };
-    };
-    let reused = known.samples.iter().find_map(|sample| {
+/// Plans an IMAP mailbox that holds `there`; the listing has all that is new.
+pub fn imap(there: &UidSet, listing: &[Listed], known: Option<&KnownMailbox>) -> Plan<Wanted> {
+    let reused = known.and_then(|known| reuse(known, listing));
+    let known = known.filter(|_| reused.is_none()).map(|known| there.common(&known.uids)).unwrap_or_default();
+    let new = listing.iter().filter(|message| !known.contains(message.uid.0));
+    let wanted = new.map(|message| Wanted { uid: message.uid, size: message.size.unwrap_or(0) }).collect();
+    Plan { wanted, known, reused }
+}
+
+/// How a listing shows that UIDs which are known have been given to other messages, if it does.
+pub fn reuse(known: &KnownMailbox, listing: &[Listed]) -> Option<String> {
+    known.samples.iter().find_map(|sample| {
         let at = listing.binary_search_by_key(&sample.uid, |message| message.uid.0).ok()?;
         let listed = listing.get(at)?;
         let size = differs(sample.server_size, listed.size);
         let date = differs(sample.received, listed.received);
         let told = |what: &str, pair: (String, String)| format!("UID {} had {what} {} and has {} now", sample.uid, pair.0, pair.1);
         size.map(|pair| told("size", pair)).or_else(|| date.map(|pair| told("date", pair)))
-    });
-    let is_known = |message: &&Listed| reused.is_none() && known.uids.contains(message.uid.0);
-    let (old, new): (Vec<&Listed>, Vec<&Listed>) = listing.iter().partition(is_known);
-    let known = old.into_iter().map(|message| message.uid.0).collect();
-    Plan { wanted: new.into_iter().map(wanted).collect(), known, reused }
+    })
+}
+
+/// Which UIDs of those that are there a listing must tell about: the new ones, and of the known ones the samples.
+pub fn worth_asking(there: &UidSet, known: &KnownMailbox) -> UidSet {
+    let samples: UidSet = known.samples.iter().map(|sample| sample.uid).collect();
+    there.without(&known.uids.without(&samples))
 }
 
 /// Plans a POP3 maildrop.
@@ -67,6 +74,23 @@ mod tests {
         Listed { uid: Uid(uid), size: Some(size), received: Some(Time::from_unix(i64::from(uid))), flags: [].into() }
     }
 
+    fn all(listing: &[Listed]) -> UidSet {
+        listing.iter().map(|message| message.uid.0).collect()
+    }
+
+    #[test]
+    fn only_what_is_new_and_samples_of_what_is_known_are_worth_asking_about() {
+        let known =
+            KnownMailbox { uids: "1:1000,2000".parse().unwrap(), samples: vec![sample(3, Some(1), None), sample(2000, None, None)] };
+        let asked = worth_asking(&"2:1000,1500,2001".parse().unwrap(), &known);
+        assert_eq!(asked.to_string(), "3,1500,2001");
+        // What was not asked about is known all the same.
+        let plan = imap(&"2:1000,1500".parse().unwrap(), &[listed(3, 1), listed(1500, 9)], Some(&known));
+        assert_eq!((plan.known.to_string(), plan.wanted.len(), plan.reused), ("2:1000".into(), 1, None));
+        let plan = imap(&"2:3".parse().unwrap(), &[listed(2, 9), listed(3, 7)], Some(&known));
+        assert_eq!((plan.known.len(), plan.wanted.len(), plan.reused.is_some()), (0, 2, true));
+    }
+
     fn sample(uid: u32, server_size: Option<u64>, received: Option<i64>) -> Sample {
         Sample { uid, server_size, received: received.map(Time::from_unix) }
     }
@@ -88,13 +112,13 @@ mod tests {
         ];
         for (uids, samples, expected) in cases {
             let known = KnownMailbox { uids: uids.parse().unwrap(), samples };
-            let plan = imap(&listing, Some(&known));
+            let plan = imap(&all(&listing), &listing, Some(&known));
             let wanted: Vec<u32> = plan.wanted.iter().map(|w| w.uid.0).collect();
             assert_eq!(wanted, expected, "{known:?}");
             assert_eq!(plan.known.iter().count() + wanted.len(), listing.len(), "{known:?}");
             assert_eq!(plan.reused.is_some(), !known.uids.is_empty() && wanted.len() == 3, "{known:?}");
         }
-        assert_eq!(imap(&listing, None).wanted.len(), 3);
+        assert_eq!(imap(&all(&listing), &listing, None).wanted.len(), 3);
     }
 
     #[test]

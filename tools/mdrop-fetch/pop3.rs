@@ -1,67 +1,223 @@
-//! Fetching over POP3: one maildrop, by unique-id, and never a DELE.
+//! Fetching over POP3: one maildrop, by unique-id, and never a DELE; over as many connections as it takes.
+//!
+//! Numbers mean something in one session only, so after each connection the maildrop is listed again and what is left is looked up by
+//! unique-id. Where the server has none and the profile says so, every message is read and its digest is its unique-id.
 
 use crate::job::{Facts, Job};
 use crate::plan;
+use crate::retry::Patience;
 use mdrop::error::{Error, Result, Status};
 use mdrop::held::{Held, Taker};
 use mdrop::identity::Place;
-use mdrop::net::pop3::{Listed, Session};
-use mdrop::net::secret;
+use mdrop::net::pop3::{Listed, Listing, Session};
+use mdrop::net::secret::{self, Secret};
+use mdrop::octets::Octets;
+use mdrop::profile::WithoutUidl;
 use mdrop::record::Volume;
+use std::collections::{HashMap, HashSet};
 
 /// Reads the maildrop.
 pub fn read(job: &mut Job) -> Result<()> {
     let secret = secret::of(job.profile)?;
-    let account = &job.profile.account;
-    let mut session = Session::connect(account, &secret, &mut |step, facts| job.run.detail(&format!("{step}: {facts}")))?;
-    job.warn_unverified(session.tls().as_ref())?;
-    let about = |e: Error| e.about(&job.account.name);
-    let listing = session.list().map_err(about)?;
-    let plan = plan::pop3(&listing.messages, &job.known.uidls);
-    if let Some(how) = &plan.reused {
-        job.find("reused", format!("{}: {how}: unique-ids were reused, so every message is fetched anew", job.account.name))?;
+    let mut patience = Patience::of(job.profile);
+    let session = connect(job, &secret, &mut patience)?;
+    let mut reader = Reader { job, secret, patience, session, by_digest: false, known: Volume::default(), suspect: None };
+    let listing = reader.list()?;
+    let Listing { messages, failed } = listing;
+    let wanted = reader.plan(&messages, failed.len())?;
+    for (number, error) in failed {
+        reader.job.fail(None, error.about(format!("message {number}")), None)?;
     }
-    log(job, &listing.messages, listing.failed.len(), &plan.wanted)?;
-    for (number, error) in listing.failed {
-        job.fail(None, error.about(format!("message {number}")), None)?;
+    if !reader.job.dry_run {
+        reader.job.progress.expect(wanted.len(), wanted.iter().filter_map(|message| message.size).sum());
+        let fetched = reader.fetch(wanted);
+        if reader.by_digest {
+            reader.log(&messages, 0, reader.known, Vec::new())?;
+        }
+        match fetched {
+            Err(error) if !reader.job.is_over() && !reader.job.run.stopping() => return reader.job.fail_account(error),
+            fetched => fetched?,
+        }
     }
-    if !job.dry_run && !plan.wanted.is_empty() {
-        job.progress.expect(plan.wanted.len(), plan.wanted.iter().filter_map(|message| message.size).sum());
-        let fetched = session.fetch(&plan.wanted, &mut Messages { job });
-        fetched.map_err(|e| if e.status() == Status::TryAgain { e } else { e.about(&job.account.name) })?;
-    }
-    session.quit().or(Ok(()))
+    reader.session.quit().or(Ok(()))
 }
 
-fn log(job: &mut Job, listed: &[Listed], failed: usize, wanted: &[Listed]) -> Result<()> {
-    let volume = |messages: &[Listed]| {
-        let bytes = messages.iter().filter_map(|message| message.size).sum();
-        Volume { messages: messages.len() as u64, bytes }
-    };
-    let (all, new) = (volume(listed), volume(wanted));
-    let mut listing = job.listing(None);
-    listing.names = wanted.iter().map(|message| message.uidl.to_string()).collect();
-    listing.listed = Volume { messages: all.messages + failed as u64, bytes: all.bytes };
-    listing.already = Volume { messages: all.messages - new.messages, bytes: all.bytes - new.bytes };
-    job.log_listing(listing)
-}
-
-/// Puts the messages of the maildrop into the stream.
-struct Messages<'j, 'a> {
+/// A session, and what it takes to have another one.
+struct Reader<'j, 'a> {
     job: &'j mut Job<'a>,
+    secret: Secret,
+    patience: Patience<Place>,
+    session: Session,
+    /// Whether messages are told apart by their digests, since the server has no unique-ids.
+    by_digest: bool,
+    /// What turned out to be known, by its digest.
+    known: Volume,
+    /// The message at which the last connection broke.
+    suspect: Option<Listed>,
+}
+
+fn connect(job: &mut Job, secret: &Secret, patience: &mut Patience<Place>) -> Result<Session> {
+    job.connect(secret, patience, &mut |job, secret| {
+        let session = Session::connect(&job.profile.account, secret, &mut |step, facts| job.run.detail(&format!("{step}: {facts}")))?;
+        job.warn_unverified(session.tls().as_ref())?;
+        Ok(session)
+    })
+}
+
+impl Reader<'_, '_> {
+    /// Lists the maildrop, on another connection if this one breaks.
+    fn list(&mut self) -> Result<Listing> {
+        loop {
+            let listed = if self.by_digest { self.session.list_numbers() } else { self.session.list() };
+            match listed {
+                Err(error) if !self.session.is_alive() => self.connect_again(error, None).map(drop)?,
+                Err(error) if error.status() == Status::Protocol && !self.by_digest => self.without_uidl(&error)?,
+                listed => return listed.map_err(|e| e.about(&self.job.account.name)),
+            }
+        }
+    }
+
+    fn without_uidl(&mut self, error: &Error) -> Result<()> {
+        if self.job.profile.account.without_uidl == WithoutUidl::Refuse {
+            let what = format!("{}; without-uidl = \"digest\" in the profile reads all of it in each run instead", error.what());
+            return Err(Error::new(Status::Protocol, what).about(&self.job.account.name));
+        }
+        let text = format!("{}: the server has no UIDL: all messages are read, and told apart by their digests", self.job.account.name);
+        self.by_digest = true;
+        self.job.find("without-uidl", text)
+    }
+
+    fn connect_again(&mut self, error: Error, at: Option<Place>) -> Result<Option<Place>> {
+        let left_out = self.job.try_again(error, at, &mut self.patience)?;
+        self.session = connect(self.job, &self.secret, &mut self.patience)?;
+        Ok(left_out)
+    }
+
+    /// What is to be fetched. The listing is logged, unless only the messages themselves tell what is known.
+    fn plan(&mut self, messages: &[Listed], failed: usize) -> Result<Vec<Listed>> {
+        if self.by_digest && !self.job.dry_run {
+            return Ok(messages.to_vec());
+        }
+        let plan = plan::pop3(messages, &self.job.known.uidls);
+        if let Some(how) = &plan.reused {
+            let text = format!("{}: {how}: unique-ids were reused, so every message is fetched anew", self.job.account.name);
+            self.job.find("reused", text)?;
+        }
+        let (all, new) = (volume(messages), volume(&plan.wanted));
+        let already = Volume { messages: all.messages - new.messages, bytes: all.bytes - new.bytes };
+        let names = plan.wanted.iter().map(|message| message.uidl.to_string()).collect();
+        self.log(messages, failed, already, names)?;
+        Ok(plan.wanted)
+    }
+
+    fn log(&mut self, messages: &[Listed], failed: usize, already: Volume, names: Vec<String>) -> Result<()> {
+        let all = volume(messages);
+        let mut listing = self.job.listing(None);
+        listing.names = names;
+        listing.listed = Volume { messages: all.messages + failed as u64, bytes: all.bytes };
+        listing.already = already;
+        self.job.log_listing(listing)
+    }
+
+    /// Fetches what is wanted; when the connection breaks, goes on with what was not handed on yet.
+    fn fetch(&mut self, mut wanted: Vec<Listed>) -> Result<()> {
+        while !wanted.is_empty() {
+            let suspect = self.suspect.take();
+            let Self { job, patience, session, by_digest, known, .. } = self;
+            let mut messages = Messages { job, patience, by_digest: *by_digest, answered: HashSet::new(), known };
+            let (alone, others): (Vec<Listed>, Vec<Listed>) = wanted.iter().cloned().partition(|message| Some(message) == suspect.as_ref());
+            let done = session.fetch(&alone, &mut messages).and_then(|()| session.fetch(&others, &mut messages));
+            let answered = messages.answered;
+            wanted.retain(|message| !answered.contains(&message.number));
+            match done {
+                Ok(()) => return Ok(()),
+                Err(error) => wanted = self.go_on(wanted, error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// After the connection broke: connects again, and finds what is left in the maildrop as it is now.
+    fn go_on(&mut self, mut left: Vec<Listed>, error: Error) -> Result<Vec<Listed>> {
+        let at = self.session.broken_at().filter(|message| left.contains(message)).cloned();
+        let resumed = self.connect_again(error, at.as_ref().map(place)).and_then(|out| Ok((out, self.list()?)));
+        let (left_out, now) = resumed.map_err(|error| self.fail_rest(&left, error))?;
+        if left_out.is_some() {
+            left.retain(|message| Some(message) != at.as_ref());
+        }
+        let mut there: HashMap<(u64, Octets), Vec<Listed>> = HashMap::new();
+        now.messages.into_iter().rev().for_each(|message| there.entry(self.key(&message)).or_default().push(message));
+        let mut wanted = Vec::new();
+        for message in left {
+            match there.get_mut(&self.key(&message)).and_then(Vec::pop) {
+                Some(found) => {
+                    self.suspect = self.suspect.take().or_else(|| (Some(&message) == at.as_ref()).then(|| found.clone()));
+                    wanted.push(found);
+                }
+                None => self.job.vanished(place(&message))?,
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// What makes a message of one session that of another. Without unique-ids it is the number; should another message have got it,
+    /// the next run reads what this one missed.
+    fn key(&self, message: &Listed) -> (u64, Octets) {
+        (if self.by_digest { message.number } else { 0 }, message.uidl.clone())
+    }
+
+    /// Names what is left of a maildrop that can't be read on.
+    fn fail_rest(&mut self, rest: &[Listed], error: Error) -> Error {
+        if self.job.is_over() || self.job.run.stopping() {
+            return error;
+        }
+        self.job.count_failed(rest.len() as u64);
+        error.about(format!("{} messages not fetched", rest.len()))
+    }
+}
+
+fn volume(messages: &[Listed]) -> Volume {
+    Volume { messages: messages.len() as u64, bytes: messages.iter().filter_map(|message| message.size).sum() }
 }
 
 fn place(message: &Listed) -> Place {
-    Place::Pop3 { uidl: message.uidl.clone() }
+    let number = || format!("message {}", message.number).as_str().into();
+    Place::Pop3 { uidl: if message.uidl.as_bytes().is_empty() { number() } else { message.uidl.clone() } }
+}
+
+/// Puts the messages of the maildrop into the stream.
+struct Messages<'m, 'a> {
+    job: &'m mut Job<'a>,
+    patience: &'m mut Patience<Place>,
+    by_digest: bool,
+    /// The numbers of those that the server has answered for.
+    answered: HashSet<u64>,
+    /// What is known, by its digest.
+    known: &'m mut Volume,
 }
 
 impl Taker<Listed> for Messages<'_, '_> {
     fn message(&mut self, message: &Listed, octets: &mut Held) -> Result<()> {
-        let facts = Facts { place: place(message), received: None, server_size: message.size, flags: Vec::new() };
-        self.job.write(facts, octets)
+        self.answered.insert(message.number);
+        self.patience.progressed();
+        let mut place = place(message);
+        if self.by_digest {
+            let uidl = Octets::from(octets.measured().1.to_string().as_str());
+            if self.job.known.uidls.insert(uidl.clone(), message.size).is_some() {
+                self.known.add(message.size.unwrap_or(0));
+                self.job.progress.done(message.size.unwrap_or(0));
+                return Ok(());
+            }
+            place = Place::Pop3 { uidl };
+        }
+        self.job.write(Facts { place, received: None, server_size: message.size, flags: Vec::new() }, octets)
     }
 
     fn failed(&mut self, message: &Listed, error: Error) -> Result<()> {
+        self.answered.insert(message.number);
+        if self.by_digest {
+            return self.job.fail(None, error.about(format!("message {}", message.number)), message.size);
+        }
         self.job.fail(Some(place(message)), error, message.size)
     }
 

@@ -1,36 +1,68 @@
 //! Which mailboxes are read, without I/O: the profile's patterns, less what it excludes, less what can't be opened.
 //!
 //! Left to the default, mail that nobody wants archived twice or at all (\Trash, \Junk, \Drafts) and mailboxes that are not the
-//! account's own stay out; what a profile names is read whatever it is.
+//! account's own stay out, and all others where one mailbox holds every message (\All, RFC 6154), since there mail without a label is found
+//! too. What a profile names is read whatever it is.
 
 use mdrop::net::imap::{Mailbox, Namespaces};
 use mdrop::octets::Octets;
 
-/// Whether a mailbox is read, or why it is not.
-pub fn unread(mailbox: &Mailbox, spaces: &Namespaces, patterns: &[String], exclude: &[String]) -> Option<String> {
-    if let Some(attribute) = ["\\noselect", "\\nonexistent"].into_iter().find(|a| mailbox.is(a)) {
-        return Some(format!("it can't be opened ({attribute})"));
+/// The profile's choice among the mailboxes of an account.
+pub struct Choice<'c> {
+    spaces: &'c Namespaces,
+    patterns: &'c [String],
+    exclude: &'c [String],
+    /// The mailbox that holds the messages of all others, where the server has one and the profile leaves the choice to us.
+    all: Option<&'c Mailbox>,
+}
+
+impl<'c> Choice<'c> {
+    /// What `patterns` and `exclude` choose among these mailboxes.
+    pub fn new(mailboxes: &'c [Mailbox], spaces: &'c Namespaces, patterns: &'c [String], exclude: &'c [String]) -> Self {
+        let choice = Self { spaces, patterns, exclude, all: None };
+        let all = mailboxes.iter().find(|mailbox| choice.is_default() && mailbox.is("\\all") && choice.unread(mailbox).is_none());
+        Self { all, ..choice }
     }
-    if let Some(pattern) = exclude.iter().find(|pattern| covers(pattern, mailbox)) {
-        return Some(format!("excluded by “{pattern}”"));
+
+    fn is_default(&self) -> bool {
+        self.patterns == ["*"]
     }
-    if !patterns.iter().any(|pattern| covers(pattern, mailbox)) {
-        return Some("not among the profile's mailboxes".into());
+
+    /// Why a mailbox is not read; none if it is.
+    pub fn unread(&self, mailbox: &Mailbox) -> Option<String> {
+        if let Some(attribute) = ["\\noselect", "\\nonexistent"].into_iter().find(|a| mailbox.is(a)) {
+            return Some(format!("it can't be opened ({attribute})"));
+        }
+        if let Some(pattern) = self.exclude.iter().find(|pattern| covers(pattern, mailbox)) {
+            return Some(format!("excluded by “{pattern}”"));
+        }
+        if !self.patterns.iter().any(|pattern| covers(pattern, mailbox)) {
+            return Some("not among the profile's mailboxes".into());
+        }
+        if !self.is_default() {
+            return None;
+        }
+        if self.spaces.is_foreign(&mailbox.name) {
+            return Some("it belongs to another user or is shared, and is not named in the profile".into());
+        }
+        if let Some(attribute) = ["\\trash", "\\junk", "\\drafts"].into_iter().find(|attribute| mailbox.is(attribute)) {
+            return Some(format!("left out by default ({attribute})"));
+        }
+        let other = self.all.filter(|all| all.name != mailbox.name);
+        other.map(|all| format!("its messages are read in “{}”, which holds those of all mailboxes (\\all)", all.name))
     }
-    if patterns != ["*"] {
-        return None;
-    }
-    if spaces.is_foreign(&mailbox.name) {
-        return Some("it belongs to another user or is shared, and is not named in the profile".into());
-    }
-    let special = ["\\trash", "\\junk", "\\drafts"].into_iter().find(|attribute| mailbox.is(attribute));
-    special.map(|attribute| format!("left out by default ({attribute})"))
+}
+
+/// The names in the profile that no mailbox has.
+pub fn missing(patterns: &[String], mailboxes: &[Mailbox]) -> Vec<String> {
+    let names = patterns.iter().filter(|pattern| !pattern.contains(['*', '%']));
+    names.filter(|name| !mailboxes.iter().any(|mailbox| covers(name, mailbox))).cloned().collect()
 }
 
 /// The same for a mailbox on disk, which has a name and nothing else.
 pub fn unread_name(name: &Octets, patterns: &[String], exclude: &[String]) -> Option<String> {
     let mailbox = Mailbox::named(&name.lossy(), Some('/'), &[]);
-    unread(&mailbox, &Namespaces::default(), patterns, exclude)
+    Choice::new(&[], &Namespaces::default(), patterns, exclude).unread(&mailbox)
 }
 
 /// Whether a pattern names a mailbox: `*` stands for anything, `%` for anything but the delimiter (RFC 9051 section 6.3.9).
@@ -101,7 +133,7 @@ mod tests {
         let spaces = Namespaces { personal: vec!["".into()], foreign: vec!["Shared/".into()] };
         let unread = |mailbox: &Mailbox, patterns: &[&str], exclude: &[&str]| {
             let owned = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-            unread(mailbox, &spaces, &owned(patterns), &owned(exclude)).is_some()
+            Choice::new(&[], &spaces, &owned(patterns), &owned(exclude)).unread(mailbox).is_some()
         };
         let plain = Mailbox::named("Lists", Some('/'), &[]);
         let trash = Mailbox::named("Bin", Some('/'), &["\\Trash"]);
@@ -111,5 +143,27 @@ mod tests {
         assert!(unread(&trash, &["*"], &[]) && !unread(&trash, &["Bin"], &[]));
         assert!(unread(&shared, &["*"], &[]) && !unread(&shared, &["Shared/*"], &[]));
         assert!(unread(&folder, &["F"], &[]));
+    }
+
+    #[test]
+    fn a_mailbox_that_holds_all_messages_is_read_in_place_of_the_others() {
+        let spaces = Namespaces { personal: vec!["".into()], foreign: Vec::new() };
+        let gmail = [
+            Mailbox::named("INBOX", Some('/'), &[]),
+            Mailbox::named("[Gmail]", Some('/'), &["\\Noselect"]),
+            Mailbox::named("[Gmail]/All Mail", Some('/'), &["\\All"]),
+            Mailbox::named("[Gmail]/Trash", Some('/'), &["\\Trash"]),
+            Mailbox::named("Work", Some('/'), &[]),
+        ];
+        let read = |patterns: &[&str], exclude: &[&str]| {
+            let owned = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+            let (patterns, exclude) = (owned(patterns), owned(exclude));
+            let choice = Choice::new(&gmail, &spaces, &patterns, &exclude);
+            gmail.iter().filter(|mailbox| choice.unread(mailbox).is_none()).map(|mailbox| mailbox.name.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(read(&["*"], &[]), ["[Gmail]/All Mail"]);
+        assert_eq!(read(&["*"], &["*All*"]), ["INBOX", "Work"]);
+        assert_eq!(read(&["INBOX", "*"], &[]), ["INBOX", "[Gmail]/All Mail", "[Gmail]/Trash", "Work"]);
+        assert_eq!(missing(&["Work".into(), "Wrok".into(), "%x".into()], &gmail), ["Wrok"]);
     }
 }

@@ -88,10 +88,13 @@ fn test_imap(profile: &Profile, steps: &mut Steps) -> Result<()> {
     let account = &profile.account;
     let secret = password(profile, steps)?;
     let mut session = imap::Session::connect(account, &secret, &mut |step, facts| steps.ok(step, facts))?;
-    let (mailboxes, spaces) = (session.mailboxes()?, session.namespaces()?);
+    let (imap::Mailboxes { all: mailboxes, failed, .. }, spaces) = (session.mailboxes()?, session.namespaces()?);
+    for error in failed {
+        steps.fail("mailbox", error)?;
+    }
+    let choice = select::Choice::new(&mailboxes, &spaces, &account.mailboxes, &account.exclude);
     for mailbox in &mailboxes {
-        let unread = select::unread(mailbox, &spaces, &account.mailboxes, &account.exclude);
-        let shown = unread.map(|why| format!(" (not read: {why})")).unwrap_or_default();
+        let shown = choice.unread(mailbox).map(|why| format!(" (not read: {why})")).unwrap_or_default();
         if mailbox.is("\\noselect") || mailbox.is("\\nonexistent") {
             steps.ok("mailbox", &format!("{}{shown}", mailbox.name));
             continue;
@@ -105,8 +108,7 @@ fn test_imap(profile: &Profile, steps: &mut Steps) -> Result<()> {
             Err(error) => return Err(error),
         }
     }
-    let named = account.mailboxes.iter().filter(|pattern| !pattern.contains(['*', '%']));
-    for name in named.filter(|name| !mailboxes.iter().any(|mailbox| select::covers(name, mailbox))) {
+    for name in select::missing(&account.mailboxes, &mailboxes) {
         steps.fail("mailbox", Error::new(Status::NoInput, "no such mailbox").about(name))?;
     }
     session.logout();

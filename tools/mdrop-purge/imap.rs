@@ -29,7 +29,7 @@ pub fn purge(job: &mut Job, proved: Vec<Receipt>) -> Result<()> {
     let secret = secret::of(job.profile)?;
     let account = &job.profile.account;
     let mut session = Session::connect(account, &secret, &mut |step, facts| job.run.detail(&format!("{step}: {facts}")))?;
-    let listed = session.mailboxes()?;
+    let listed = session.mailboxes()?.all;
     let spaces = session.namespaces()?;
     for ((name, uidvalidity), copies) in mailboxes {
         if job.run.stopping() {
@@ -100,7 +100,7 @@ fn look(job: &Job, session: &mut Session, copies: &Copies) -> Result<(HashMap<u3
     let mut listed: Vec<Listed> = Vec::new();
     let mut unclear = false;
     for batch in batches(copies) {
-        let listing = session.list_some(&batch.to_string())?;
+        let listing = session.list_some(&batch)?;
         listed.extend(listing.messages);
         unclear |= !listing.failed.is_empty();
     }
@@ -210,7 +210,7 @@ fn expunge(session: &mut Session, marked: &UidSet) -> Result<()> {
 }
 
 fn still_there(session: &mut Session, uids: &UidSet) -> Result<UidSet> {
-    let listing = session.list_some(&uids.to_string())?;
+    let listing = session.list_some(uids)?;
     if let Some((_, error)) = listing.failed.into_iter().next() {
         return Err(error);
     }

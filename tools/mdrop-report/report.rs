@@ -57,6 +57,8 @@ pub struct Totals {
     pub known: Option<Volume>,
     /// What was fetched.
     pub fetched: Option<Volume>,
+    /// What was deleted on the server after it was listed, and before it was fetched.
+    pub vanished: Option<Volume>,
     /// What was stored.
     pub new: Option<Volume>,
     /// What was in the archive under another origin.
@@ -374,6 +376,7 @@ fn totals(stages: &[StageLine]) -> Totals {
         listed: count("fetch", "listed"),
         known: count("fetch", "known"),
         fetched: count("fetch", "fetched"),
+        vanished: count("fetch", "vanished"),
         new: count("store", "new"),
         duplicate: count("store", "duplicate"),
         refused: count("store", "refused"),
@@ -392,7 +395,7 @@ fn books(stages: &[StageLine]) -> Books {
     let fetched = sum("fetch", &["fetched"]);
     let handed_on = sum("route", &["routed", "unknown", "skipped"]);
     let entries = [
-        ("fetch", sum("fetch", &["listed"]), sum("fetch", &["known", "fetched", "failed"])),
+        ("fetch", sum("fetch", &["listed"]), sum("fetch", &["known", "fetched", "vanished", "failed"])),
         ("route", fetched, sum("route", &["routed", "unknown", "skipped", "failed"])),
         ("store", handed_on.or(fetched), sum("store", &["new", "duplicate", "refused", "failed"])),
     ];

@@ -48,7 +48,8 @@ fn totals(report: &Report) -> String {
         (failed, "failed: tried again in the next run"),
         (totals.unknown, "unknown: for none of the users"),
     ];
-    let purge = [(totals.purged, "purged"), (totals.gone, "gone before they could be purged"), (totals.kept, "kept, not purged")];
+    let gone = (totals.vanished, "vanished: deleted on the server before they were fetched");
+    let purge = [gone, (totals.purged, "purged"), (totals.gone, "gone before they could be purged"), (totals.kept, "kept, not purged")];
     let worth_telling = |(volume, label): &(Option<Volume>, &str)| volume.is_some_and(|v| *label == "purged" || v.messages > 0);
     let lines = always.into_iter().chain(purge.into_iter().filter(worth_telling));
     let text = format!("{:>9} {:>14}\n", "messages", "octets");
@@ -186,7 +187,8 @@ fn books(report: &Report) -> String {
         (number(totals.refused), "refused"),
         (totals.failed.messages, "failed"),
     ];
-    let sum: Vec<String> = parts.iter().map(|(number, what)| format!("{number} {what}")).collect();
+    let vanished = Some((number(totals.vanished), "vanished")).filter(|(number, _)| *number > 0);
+    let sum: Vec<String> = parts.iter().chain(&vanished).map(|(number, what)| format!("{number} {what}")).collect();
     wrapped("", &format!("the books balance: {} listed = {}", number(totals.listed), sum.join(" + ")))
 }
 

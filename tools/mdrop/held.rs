@@ -79,6 +79,15 @@ pub trait Taker<K: ?Sized> {
     /// As for [`Taker::message`].
     fn failed(&mut self, key: &K, error: crate::error::Error) -> Result<()>;
 
+    /// A message that was listed, and is passed over by the source without a word.
+    ///
+    /// # Errors
+    /// As for [`Taker::message`].
+    fn absent(&mut self, key: &K) -> Result<()> {
+        let what = "the server listed it and does not hand it out; it may have been deleted since";
+        self.failed(key, crate::error::Error::new(crate::error::Status::TryAgain, what))
+    }
+
     /// The source has nothing at hand now: what was held back may be handed on.
     ///
     /// # Errors

@@ -65,6 +65,17 @@ pub enum Tls {
     None,
 }
 
+/// What is done where a POP3 server has no unique-ids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WithoutUidl {
+    /// Nothing is fetched.
+    #[default]
+    Refuse,
+    /// All messages are read in each run, and those whose digest is known are left out.
+    Digest,
+}
+
 /// `[account]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -101,6 +112,9 @@ pub struct AccountSettings {
     /// Whether the password may be sent over an unencrypted line to another machine.
     #[serde(default)]
     pub cleartext_login: bool,
+    /// What is done where a POP3 server has no UIDL.
+    #[serde(default)]
+    pub without_uidl: WithoutUidl,
     /// How long the server may be silent.
     #[serde(default = "minute", deserialize_with = "duration")]
     pub timeout: Duration,
@@ -275,7 +289,7 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<D
 }
 
 /// A hundred years: longer is a mistake.
-const LONGEST_SPAN: Duration = Duration::from_secs(3_155_760_000);
+const LONGEST_SPAN: Duration = Duration::from_hours(876_600);
 
 /// Reads a time span such as `30d`.
 #[must_use]

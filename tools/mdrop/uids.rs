@@ -42,6 +42,59 @@ impl UidSet {
         self.ranges.splice(from..to, [joined]);
     }
 
+    /// The UIDs of this set that the other does not hold.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let mut left = Vec::new();
+        let mut cuts = other.ranges.iter().copied().peekable();
+        for (mut first, last) in self.ranges.iter().copied() {
+            while cuts.next_if(|cut| cut.1 < first).is_some() {}
+            let mut whole = true;
+            while let Some(cut) = cuts.peek().filter(|cut| whole && cut.0 <= last) {
+                if cut.0 > first {
+                    left.push((first, cut.0 - 1));
+                }
+                whole = cut.1 < last;
+                if whole {
+                    first = cut.1 + 1;
+                    cuts.next();
+                }
+            }
+            left.extend(whole.then_some((first, last)));
+        }
+        Self { ranges: left }
+    }
+
+    /// The UIDs that both sets hold.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Self {
+        self.without(&self.without(other))
+    }
+
+    /// The set in pieces, none of which takes more than about `longest` octets to write.
+    #[must_use]
+    pub fn pieces(&self, longest: usize) -> Vec<Self> {
+        // A range takes 22 octets at most, two numbers of ten digits.
+        self.ranges.chunks((longest / 22).max(1)).map(|ranges| Self { ranges: ranges.to_vec() }).collect()
+    }
+
+    /// The set in two halves, the first one's UIDs below the second's.
+    #[must_use]
+    pub fn halves(&self) -> [Self; 2] {
+        let mut left = self.len() / 2;
+        let mut halves = [Self::new(), Self::new()];
+        for (first, last) in self.ranges.iter().copied() {
+            let all = u64::from(last - first) + 1;
+            let here = all.min(left);
+            left -= here;
+            // The last UID of the first half in this range, if one is.
+            let split = here.checked_sub(1).and_then(|more| u32::try_from(more).ok()).map(|more| first + more);
+            halves[0].ranges.extend(split.map(|split| (first, split)));
+            halves[1].ranges.extend((here < all).then(|| (split.map_or(first, |split| split + 1), last)));
+        }
+        halves
+    }
+
     /// The ranges, ascending.
     #[must_use]
     pub fn ranges(&self) -> &[(u32, u32)] {
@@ -128,6 +181,32 @@ mod tests {
             prop_assert!(set.ranges().windows(2).all(|w| w[0].1 + 1 < w[1].0));
             prop_assert_eq!(set.to_string().parse::<UidSet>().ok(), Some(set));
         }
+
+        #[test]
+        fn sets_are_taken_apart_as_plain_sets_are(
+            a in proptest::collection::btree_set(1u32..40, 0..40),
+            b in proptest::collection::btree_set(1u32..40, 0..40),
+            longest in 0usize..100,
+        ) {
+            let set = |uids: &BTreeSet<u32>| uids.iter().copied().collect::<UidSet>();
+            let (left, right) = (set(&a), set(&b));
+            prop_assert_eq!(left.without(&right), set(&a.difference(&b).copied().collect()));
+            prop_assert_eq!(left.common(&right), set(&a.intersection(&b).copied().collect()));
+            let pieces = left.pieces(longest);
+            prop_assert!(pieces.iter().all(|piece| piece.to_string().len() <= longest.max(22)));
+            prop_assert_eq!(pieces.iter().flat_map(UidSet::iter).collect::<UidSet>(), left.clone());
+            let [first, second] = left.halves();
+            prop_assert_eq!(first.iter().chain(second.iter()).collect::<Vec<_>>(), left.iter().collect::<Vec<_>>());
+            prop_assert_eq!(first.len(), left.len() / 2);
+        }
+    }
+
+    #[test]
+    fn the_largest_set_is_taken_apart_too() {
+        let all: UidSet = "1:4294967295".parse().unwrap();
+        assert_eq!(all.halves().map(|half| half.to_string()), ["1:2147483647", "2147483648:4294967295"]);
+        assert_eq!(all.without(&"7".parse().unwrap()).to_string(), "1:6,8:4294967295");
+        assert!(all.without(&all).is_empty());
     }
 
     #[test]

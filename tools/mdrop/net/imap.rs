@@ -9,6 +9,7 @@ mod answer;
 mod fetch;
 mod mailbox;
 mod messages;
+mod search;
 mod store;
 mod tap;
 #[cfg(test)]
@@ -17,11 +18,12 @@ pub mod utf7;
 
 pub use answer::{Condition, Verdict};
 pub use fetch::Wanted;
-pub use mailbox::{Mailbox, Namespaces, Opened, Totals};
+pub use mailbox::{Mailbox, Mailboxes, Namespaces, Opened, Totals};
 pub use messages::{Listed, Listing};
 pub use store::Stored;
 
 use crate::error::{Error, Result, Status};
+use crate::identity::Uid;
 use crate::net::secret::Secret;
 use crate::net::wire::{TlsFacts, Wire};
 use crate::net::{Narrator, tls};
@@ -39,6 +41,12 @@ pub struct Session {
     shared: Shared,
     capabilities: BTreeSet<String>,
     alive: bool,
+    /// Whether names are in UTF-8 and no more in modified UTF-7.
+    utf8: bool,
+    /// How many messages the open mailbox held when it was opened.
+    exists: u32,
+    /// At which message the connection broke.
+    broken_at: Option<Uid>,
 }
 
 /// Answers SASL PLAIN (RFC 4616).
@@ -71,10 +79,11 @@ impl Session {
         let carrier = log_in(&shared, &offered, &account.username, secret).map_err(about)?;
         shared.lock().wire.logged_in();
         narrate("login", &account.username);
-        let mut session = Self { carrier, shared, capabilities: BTreeSet::new(), alive: true };
+        let mut session = Self { carrier, shared, capabilities: BTreeSet::new(), alive: true, utf8: false, exists: 0, broken_at: None };
         session.capabilities = session.ask_capabilities().map_err(about)?;
         let all: Vec<&str> = session.capabilities.iter().map(String::as_str).collect();
         narrate("capabilities", &all.join(" "));
+        session.enable_utf8().map_err(about)?;
         Ok(session)
     }
 
@@ -94,6 +103,12 @@ impl Session {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.alive
+    }
+
+    /// The message that was awaited next when the connection broke, if one was.
+    #[must_use]
+    pub fn broken_at(&self) -> Option<Uid> {
+        self.broken_at
     }
 
     /// Ends the session politely; what goes wrong then is of no consequence.

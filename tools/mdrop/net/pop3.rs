@@ -19,16 +19,22 @@ use crate::profile::{AccountSettings, Tls};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pop3_client::Command;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The longest line of an answer, in octets; RFC 2449 section 4 allows 512.
 const LONGEST_LINE: usize = 64 << 10;
+/// The most lines of CAPA that are believed.
+const MOST_CAPABILITIES: usize = 1000;
+/// The most messages that one maildrop is believed to hold.
+const MOST_MESSAGES: usize = 20_000_000;
 
 /// A session that is logged in.
 pub struct Session {
     wire: Wire,
     capabilities: BTreeMap<String, BTreeSet<String>>,
     alive: bool,
+    /// At which message the connection broke.
+    broken_at: Option<Listed>,
 }
 
 /// A one-line answer.
@@ -53,7 +59,7 @@ impl Session {
             start_tls(wire)
         };
         let wire = tls::open(account, &mut upgrade, narrate)?;
-        let mut session = Self { wire, capabilities: BTreeMap::new(), alive: true };
+        let mut session = Self { wire, capabilities: BTreeMap::new(), alive: true, broken_at: None };
         let about = |e: Error| e.about(format!("{}:{}", account.host, account.port()));
         session.begin(account, secret, narrate).map_err(about)?;
         Ok(session)
@@ -93,12 +99,18 @@ impl Session {
         self.alive
     }
 
+    /// The message that was awaited next when the connection broke, if one was.
+    #[must_use]
+    pub fn broken_at(&self) -> Option<&Listed> {
+        self.broken_at.as_ref()
+    }
+
     fn ask_capabilities(&mut self) -> Result<BTreeMap<String, BTreeSet<String>>> {
         // The crate's own encoding of CAPA lacks its line end.
         self.wire.send(b"CAPA\r\n")?;
         let mut all = BTreeMap::new();
         if let Reply::Ok(_) = self.reply()? {
-            self.lines(&mut |line| {
+            self.lines(MOST_CAPABILITIES, &mut |line| {
                 let text = String::from_utf8_lossy(line).to_ascii_uppercase();
                 let mut words = text.split_whitespace().map(str::to_owned);
                 if let Some(name) = words.next() {
@@ -171,9 +183,10 @@ impl Session {
         }
     }
 
-    /// The lines of a multi-line answer, without their line ends.
-    fn lines(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+    /// The lines of a multi-line answer, without their line ends; `most` of them.
+    fn lines(&mut self, most: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
         let mut line = Vec::new();
+        let mut left = most;
         loop {
             line.clear();
             let read = self.wire.read_line(&mut line, LONGEST_LINE);
@@ -184,6 +197,8 @@ impl Session {
                 Some(stuffed) => each(stuffed),
                 None => each(text),
             }
+            let endless = || Error::new(Status::Protocol, format!("the server answers with more than {most} lines and does not end"));
+            left = self.noting_death(left.checked_sub(1).ok_or_else(endless))?;
         }
     }
 
@@ -200,35 +215,31 @@ impl Session {
         }
     }
 
-    /// Lists the maildrop: LIST and UIDL together. A line that can't be understood costs its message only.
+    /// Lists the maildrop: LIST and UIDL together. A line that can't be understood costs its message only. Messages may share a
+    /// unique-id if they have one size: RFC 1939 section 7 allows a server to derive it from the octets.
     ///
     /// # Errors
     /// [`Status::Protocol`] if the server has no UIDL; what it or the connection reports.
     pub fn list(&mut self) -> Result<Listing> {
-        self.command(&Command::List { id: None }, "LIST")?;
-        let mut sizes = BTreeMap::new();
+        let mut sizes = self.sizes()?;
         let mut listing = Listing::default();
-        self.lines(&mut |line| {
-            if let Some((number, size)) = numbered(line).and_then(|(n, rest)| Some((n, leading_number(rest)?))) {
-                sizes.insert(number, Some(size).filter(|size| *size <= LARGEST_CLAIM));
-            }
-        })?;
         self.command(&Command::Uidl { id: None }, "UIDL").map_err(|e| {
             let what = format!("the server has no UIDL, without which messages can't be told apart ({})", e.what());
             if self.alive { Error::new(Status::Protocol, what) } else { e }
         })?;
-        let mut seen = BTreeSet::new();
-        self.lines(&mut |line| {
+        let most = sizes.len().saturating_mul(2).saturating_add(100_000);
+        let mut seen: HashMap<Octets, Option<u64>> = HashMap::new();
+        self.lines(most, &mut |line| {
             let wrong = |what: String| Error::new(Status::Protocol, what);
             let Some((number, uidl)) = numbered(line).filter(|(_, uidl)| !uidl.is_empty()) else {
                 let what = format!("UIDL answer not understood: {}", String::from_utf8_lossy(line));
                 return listing.failed.push((0, wrong(what)));
             };
             let (uidl, size) = (Octets::from(uidl), sizes.remove(&number).flatten());
-            if seen.insert(uidl.clone()) {
+            if *seen.entry(uidl.clone()).or_insert(size) == size {
                 listing.messages.push(Listed { number, size, uidl });
             } else {
-                listing.failed.push((number, wrong(format!("the server gives UIDL {uidl} to two messages"))));
+                listing.failed.push((number, wrong(format!("the server gives UIDL {uidl} to two messages of different sizes"))));
             }
         })?;
         let unnamed = sizes.into_keys().map(|number| (number, Error::new(Status::Protocol, "the server gives it no UIDL")));
@@ -236,6 +247,27 @@ impl Session {
             listing.failed.extend(unnamed);
         }
         Ok(listing)
+    }
+
+    /// Lists a maildrop whose server has no UIDL: by number, which means something in this session only.
+    ///
+    /// # Errors
+    /// What the server or the connection reports.
+    pub fn list_numbers(&mut self) -> Result<Listing> {
+        let messages = self.sizes()?.into_iter().map(|(number, size)| Listed { number, size, uidl: Octets::default() });
+        Ok(Listing { messages: messages.collect(), failed: Vec::new() })
+    }
+
+    /// The octets of each message as the server claims them (LIST).
+    fn sizes(&mut self) -> Result<BTreeMap<u64, Option<u64>>> {
+        self.command(&Command::List { id: None }, "LIST")?;
+        let mut sizes = BTreeMap::new();
+        self.lines(MOST_MESSAGES, &mut |line| {
+            if let Some((number, size)) = numbered(line).and_then(|(n, rest)| Some((n, leading_number(rest)?))) {
+                sizes.insert(number, Some(size).filter(|size| *size <= LARGEST_CLAIM));
+            }
+        })?;
+        Ok(sizes)
     }
 
     /// Marks a message as deleted; it goes with a clean [`Session::quit`] and not before.

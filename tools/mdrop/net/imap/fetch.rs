@@ -60,13 +60,14 @@ impl Session {
     /// # Errors
     /// What the connection or `taker` reports. Messages handed over before are whole.
     pub fn fetch(&mut self, wanted: &[Wanted], taker: &mut dyn Taker<Uid>) -> Result<()> {
-        let mut reading = Reading { queue: batches(wanted), sent: VecDeque::new(), held: Held::default(), goodbye: None };
+        let mut reading =
+            Reading { queue: batches(wanted), sent: VecDeque::new(), answer: Answer::default(), held: Held::default(), goodbye: None };
         let done = self.fetch_all(&mut reading, taker);
+        self.broken_at = done.as_ref().err().and_then(|_| reading.awaited());
         self.noting_death(done)
     }
 
     fn fetch_all(&mut self, reading: &mut Reading, taker: &mut dyn Taker<Uid>) -> Result<()> {
-        let mut answer = Answer::default();
         loop {
             while reading.sent.len() < OUTSTANDING {
                 let Some(batch) = reading.queue.pop_front() else { break };
@@ -82,9 +83,9 @@ impl Session {
             if wire.would_wait() {
                 taker.waiting()?;
             }
-            let read = answer.read(wire, Some(&mut reading.held));
+            let read = reading.answer.read(wire, Some(&mut reading.held));
             read.map_err(|e| last_words(e, reading.goodbye.as_ref()))?;
-            reading.take(&answer, taker)?;
+            reading.take(taker)?;
         }
     }
 }
@@ -93,23 +94,32 @@ impl Session {
 struct Reading {
     queue: VecDeque<Vec<u32>>,
     sent: VecDeque<Sent>,
+    answer: Answer,
     held: Held,
     goodbye: Option<Condition>,
 }
 
 impl Reading {
-    fn take(&mut self, answer: &Answer, taker: &mut dyn Taker<Uid>) -> Result<()> {
-        if let Some(fetched) = Fetched::of(answer) {
-            return self.take_message(fetched, answer, taker);
+    /// The message that an answer broken off is about, else the first that the oldest command still lacks.
+    fn awaited(&self) -> Option<Uid> {
+        let is_awaited = |uid: &Uid| self.sent.iter().any(|sent| sent.awaited.contains(&uid.0));
+        let named = Fetched::of(&self.answer).and_then(|fetched| fetched.uid).filter(is_awaited);
+        let next = || self.sent.iter().find_map(|sent| sent.awaited.iter().min()).map(|uid| Uid(*uid));
+        named.or_else(next)
+    }
+
+    fn take(&mut self, taker: &mut dyn Taker<Uid>) -> Result<()> {
+        if let Some(fetched) = Fetched::of(&self.answer) {
+            return self.take_message(fetched, taker);
         }
         let Some(tag) = self.sent.front().map(|sent| sent.tag.as_slice()) else { return Ok(()) };
-        match super::ending(answer, tag, &mut self.goodbye)? {
+        match super::ending(&self.answer, tag, &mut self.goodbye)? {
             Some(ended) => self.end_command(&ended, taker),
             None => Ok(()),
         }
     }
 
-    fn take_message(&mut self, fetched: Fetched, answer: &Answer, taker: &mut dyn Taker<Uid>) -> Result<()> {
+    fn take_message(&mut self, fetched: Fetched, taker: &mut dyn Taker<Uid>) -> Result<()> {
         // Without a UID or a body it is a change of flags, told unasked.
         let Some(uid) = fetched.uid else { return Ok(()) };
         if fetched.body.is_none() && !fetched.malformed {
@@ -120,7 +130,7 @@ impl Reading {
         }
         match fetched.body {
             _ if fetched.malformed => {
-                let what = format!("its answer is not understood: {}", answer.excerpt());
+                let what = format!("its answer is not understood: {}", self.answer.excerpt());
                 taker.failed(&uid, Error::new(Status::Protocol, what))
             }
             Some(Body::Held) => taker.message(&uid, &mut self.held),
@@ -144,9 +154,10 @@ impl Reading {
             return Ok(());
         }
         for uid in missing {
-            let gone = || Error::new(Status::TryAgain, "the server listed it and does not hand it out; it may have been deleted since");
-            let error = if ended.verdict == Verdict::Ok { gone() } else { ended.error("FETCH") };
-            taker.failed(&Uid(uid), error)?;
+            match ended.verdict {
+                Verdict::Ok => taker.absent(&Uid(uid))?,
+                _ => taker.failed(&Uid(uid), ended.error("FETCH"))?,
+            }
         }
         Ok(())
     }

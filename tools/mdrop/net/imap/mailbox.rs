@@ -1,11 +1,14 @@
 //! Mailboxes: which there are, opening one, and counting one without opening it.
 
-use super::answer::{Token, number};
+use super::answer::{Answer, Token, number};
 use super::{Session, quote, utf7};
 use crate::error::{Error, Result, Status};
 use crate::identity::UidValidity;
 use crate::octets::Octets;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+
+/// More mailboxes than any account has.
+const MOST_MAILBOXES: usize = 1_000_000;
 
 /// A mailbox as LIST names it (RFC 9051 section 7.3.1).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,32 +88,92 @@ fn begins_with(name: &[u8], prefix: &[u8]) -> bool {
     name.starts_with(prefix) || prefix.split_last().is_some_and(|(_, stem)| !stem.is_empty() && name == stem)
 }
 
+/// What LIST tells.
+#[derive(Debug, Default)]
+pub struct Mailboxes {
+    /// The mailboxes, in the server's order.
+    pub all: Vec<Mailbox>,
+    /// What is wrong with those that can't be read.
+    pub failed: Vec<Error>,
+    places: HashMap<Octets, usize>,
+}
+
+impl Mailboxes {
+    /// Adds what a LIST answer names.
+    fn take(&mut self, answer: &Answer, utf8: bool) {
+        let Some(mut tokens) = answer.data("LIST") else { return };
+        let (attributes, delimiter, name) = (tokens.list(), tokens.string(), tokens.string());
+        let Some(((attributes, delimiter), wire)) = attributes.zip(delimiter).zip(name) else {
+            let what = format!("LIST answer not understood: {}", answer.excerpt());
+            return self.failed.push(Error::new(Status::Protocol, what));
+        };
+        let text = String::from_utf8_lossy(&delimiter).into_owned();
+        let delimiter = if text.eq_ignore_ascii_case("NIL") { None } else { text.chars().next() };
+        let attributes = attributes.iter().map(|a| String::from_utf8_lossy(a).to_lowercase()).collect();
+        self.add(Mailbox { name: decode(&wire, utf8), delimiter, attributes, wire: wire.into_owned() });
+    }
+
+    /// A mailbox that is named twice is one; two whose names are one after decoding could never be told apart in the archive.
+    fn add(&mut self, mailbox: Mailbox) {
+        let next = self.all.len();
+        let place = *self.places.entry(mailbox.name.clone()).or_insert(next);
+        match self.all.get_mut(place) {
+            None => self.all.push(mailbox),
+            Some(seen) if seen.wire == mailbox.wire || seen.name.as_str() == Some("INBOX") => seen.attributes.extend(mailbox.attributes),
+            Some(seen) => {
+                let wire = |mailbox: &Mailbox| String::from_utf8_lossy(&mailbox.wire).into_owned();
+                let what = format!("not read: its name “{}” on the server means the same as “{}”", wire(&mailbox), wire(seen));
+                self.failed.push(Error::new(Status::Protocol, what).about(mailbox.name.to_string()));
+            }
+        }
+    }
+}
+
+/// A name as the server writes it: in modified UTF-7, or in UTF-8 once that is enabled.
+fn decode(wire: &[u8], utf8: bool) -> Octets {
+    match utf8 {
+        true if wire.eq_ignore_ascii_case(b"INBOX") => "INBOX".into(),
+        true => wire.into(),
+        false => utf7::decode(wire),
+    }
+}
+
 impl Session {
-    /// All mailboxes, as the server lists them.
+    /// All mailboxes, as the server lists them. A line that can't be understood costs its mailbox only.
     ///
     /// # Errors
     /// What the server or the connection reports.
-    pub fn mailboxes(&mut self) -> Result<Vec<Mailbox>> {
+    pub fn mailboxes(&mut self) -> Result<Mailboxes> {
         let special = self.offers("SPECIAL-USE") && self.offers("LIST-EXTENDED");
         let command = if special { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" };
-        let mut all: Vec<Mailbox> = Vec::new();
+        let mut listed = Mailboxes::default();
+        let utf8 = self.utf8;
         self.command(command, "LIST", &mut |answer| {
-            let Some(mut tokens) = answer.data("LIST") else { return Ok(()) };
-            let (attributes, delimiter, name) = (tokens.list(), tokens.string(), tokens.string());
-            let Some(((attributes, delimiter), name)) = attributes.zip(delimiter).zip(name) else {
-                return Err(Error::new(Status::Protocol, format!("LIST answer not understood: {}", answer.excerpt())));
-            };
-            let text = String::from_utf8_lossy(&delimiter).into_owned();
-            let delimiter = if text.eq_ignore_ascii_case("NIL") { None } else { text.chars().next() };
-            let attributes = attributes.iter().map(|a| String::from_utf8_lossy(a).to_lowercase()).collect();
-            let mailbox = Mailbox { name: utf7::decode(&name), delimiter, attributes, wire: name.into_owned() };
-            match all.iter_mut().find(|other| other.name == mailbox.name) {
-                Some(seen) => seen.attributes.extend(mailbox.attributes),
-                None => all.push(mailbox),
+            listed.take(answer, utf8);
+            if listed.all.len() + listed.failed.len() > MOST_MAILBOXES {
+                return Err(Error::new(
+                    Status::Protocol,
+                    format!("the server lists more than {MOST_MAILBOXES} mailboxes and does not end"),
+                ));
             }
             Ok(())
         })?;
-        Ok(all)
+        Ok(listed)
+    }
+
+    /// Asks for names and messages in UTF-8 where the server offers it (RFC 6855): without, it may alter messages whose header is.
+    pub(super) fn enable_utf8(&mut self) -> Result<()> {
+        if !self.offers("ENABLE") || !(self.offers("UTF8=ACCEPT") || self.offers("UTF8=ONLY")) {
+            return Ok(());
+        }
+        let mut enabled = false;
+        self.exchange("ENABLE UTF8=ACCEPT", &mut |answer| {
+            let mut names = answer.data("ENABLED").into_iter().flatten();
+            enabled |= names.any(|name| matches!(name, Token::Atom(name) if name.eq_ignore_ascii_case(b"UTF8=ACCEPT")));
+            Ok(())
+        })?;
+        self.utf8 = enabled;
+        Ok(())
     }
 
     /// The account's namespaces; empty where the server does not tell.
@@ -122,10 +185,11 @@ impl Session {
         if !self.offers("NAMESPACE") {
             return Ok(spaces);
         }
+        let utf8 = self.utf8;
         self.exchange("NAMESPACE", &mut |answer| {
             let Some(mut tokens) = answer.data("NAMESPACE") else { return Ok(()) };
             for kind in 0..3 {
-                let prefixes = namespace_prefixes(&mut tokens).unwrap_or_default();
+                let prefixes = namespace_prefixes(&mut tokens, utf8).unwrap_or_default();
                 if kind == 0 { spaces.personal.extend(prefixes) } else { spaces.foreign.extend(prefixes) }
             }
             Ok(())
@@ -170,6 +234,7 @@ impl Session {
         let uidvalidity = uidvalidity.filter(|v| *v > 0).map(UidValidity);
         let missing = || Error::new(Status::Protocol, format!("{verb}: the server names no UIDVALIDITY"));
         let uidvalidity = uidvalidity.ok_or_else(missing)?;
+        self.exists = exists;
         Ok(Opened { uidvalidity, exists, highest_modseq, uids_are_not_kept, read_only: ended.code == "READ-ONLY" })
     }
 
@@ -199,16 +264,30 @@ impl Session {
         })?;
         totals.ok_or_else(|| Error::new(Status::Protocol, "STATUS: the server gives no count"))
     }
+
+    /// The octets of all messages of a mailbox, where the server keeps their sum (RFC 8438).
+    ///
+    /// # Errors
+    /// What the connection reports.
+    pub fn octets(&mut self, mailbox: &Mailbox) -> Result<Option<u64>> {
+        if !self.offers("STATUS=SIZE") {
+            return Ok(None);
+        }
+        match self.status(mailbox) {
+            Err(error) if !self.alive => Err(error),
+            told => Ok(told.ok().and_then(|totals| totals.bytes)),
+        }
+    }
 }
 
 /// One of the three lists of a NAMESPACE answer: `(("prefix" "delimiter" …) …)` or NIL.
-fn namespace_prefixes(tokens: &mut super::answer::Tokens<'_>) -> Option<Vec<Octets>> {
+fn namespace_prefixes(tokens: &mut super::answer::Tokens<'_>, utf8: bool) -> Option<Vec<Octets>> {
     if tokens.next()? != Token::Open {
         return Some(Vec::new());
     }
     let mut prefixes = Vec::new();
     while tokens.next()? == Token::Open {
-        prefixes.push(utf7::decode(&tokens.string()?));
+        prefixes.push(decode(&tokens.string()?, utf8));
         let mut depth = 1;
         while depth > 0 {
             match tokens.next()? {

@@ -1,11 +1,12 @@
 //! Listing a mailbox: every message's UID, size, date and flags in one command, read as they come.
 
 use super::Session;
-use super::answer::{Answer, Token, Tokens, number};
+use super::answer::{Answer, Condition, Token, Tokens, Verdict, number};
 use crate::error::{Error, Result, Status};
 use crate::identity::Uid;
 use crate::net::LARGEST_CLAIM;
 use crate::time::Time;
+use crate::uids::UidSet;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -27,9 +28,16 @@ pub struct Listed {
 pub struct Listing {
     /// The messages, by UID.
     pub messages: Vec<Listed>,
-    /// Messages whose listing could not be understood, and why.
+    /// Messages whose listing was refused or could not be understood, and why.
     pub failed: Vec<(Option<Uid>, Error)>,
+    /// The flags seen so far: most messages have one of few sets.
+    flags: HashMap<Vec<String>, Arc<[String]>>,
 }
+
+/// How long a set of UIDs in a command may be, in octets (RFC 9051 section 4 asks for less than 8,000 a line).
+pub(super) const LONGEST_SET: usize = 4000;
+/// After how many refusals the rest of a listing is taken as refused.
+const MOST_REFUSALS: u32 = 100;
 
 /// What a FETCH response says of a message.
 #[derive(Debug, Default)]
@@ -93,42 +101,94 @@ fn body(token: Token<'_>) -> Option<Body> {
 }
 
 impl Session {
-    /// Lists the open mailbox. A line that can't be understood costs its message only.
+    /// Lists the open mailbox. A line that can't be understood costs its message only, and so does a message for which the server
+    /// refuses to list all: the others are asked for without it.
     ///
     /// # Errors
     /// What the server or the connection reports.
     pub fn list_messages(&mut self) -> Result<Listing> {
-        self.list_some("1:*")
+        let mut listing = Listing::default();
+        let ended = self.list_into("1:*", &mut listing)?;
+        if ended.verdict != Verdict::Ok {
+            let refused = ended.error("listing");
+            if ended.verdict == Verdict::Bad {
+                return Err(refused);
+            }
+            // Refused for one message's sake, or altogether: which UIDs there are tells.
+            let all = self.search_all().map_err(|e| if self.alive { refused } else { e })?;
+            let listed: UidSet = listing.messages.iter().map(|message| message.uid.0).collect();
+            self.list_around(all.without(&listed), &mut listing)?;
+        }
+        Ok(listing.in_order())
     }
 
-    /// Lists those messages of the open mailbox that `uids` names, such as `4:9,12`.
+    /// Lists those messages of the open mailbox that `uids` names.
     ///
     /// # Errors
     /// As [`Session::list_messages`].
-    pub fn list_some(&mut self, uids: &str) -> Result<Listing> {
+    pub fn list_some(&mut self, uids: &UidSet) -> Result<Listing> {
         let mut listing = Listing::default();
-        let mut flags: HashMap<Vec<String>, Arc<[String]>> = HashMap::new();
-        let command = format!("UID FETCH {uids} (UID RFC822.SIZE INTERNALDATE FLAGS)");
-        self.command(&command, "listing", &mut |answer| {
-            let Some(fetched) = Fetched::of(answer) else { return Ok(()) };
-            match (fetched.uid, fetched.malformed) {
-                (Some(uid), false) => {
-                    let named = kept_flags(fetched.flags);
-                    let flags = flags.entry(named).or_insert_with_key(|named| named.as_slice().into()).clone();
-                    listing.messages.push(Listed { uid, size: fetched.size, received: fetched.received, flags });
-                }
-                (uid, true) => {
-                    let what = format!("its listing is not understood: {}", answer.excerpt());
-                    listing.failed.push((uid, Error::new(Status::Protocol, what)));
-                }
-                // A change of flags that the server tells unasked names no UID.
-                (None, false) => {}
+        for part in uids.pieces(LONGEST_SET) {
+            self.list_around(part, &mut listing)?;
+        }
+        Ok(listing.in_order())
+    }
+
+    /// Lists, and where the server refuses halves what it is asked for, until the messages for which it does stand alone.
+    fn list_around(&mut self, uids: UidSet, listing: &mut Listing) -> Result<()> {
+        let mut queue = vec![uids];
+        let mut refusals = 0;
+        while let Some(uids) = queue.pop().filter(|uids| !uids.is_empty()) {
+            let ended = self.list_into(&uids.to_string(), listing)?;
+            if ended.verdict == Verdict::Ok {
+                continue;
             }
+            refusals += 1;
+            if uids.len() > 1 && refusals < MOST_REFUSALS {
+                queue.extend(uids.halves());
+            } else {
+                listing.failed.extend(uids.iter().map(|uid| (Some(Uid(uid)), ended.error("listing"))));
+            }
+        }
+        Ok(())
+    }
+
+    fn list_into(&mut self, uids: &str, listing: &mut Listing) -> Result<Condition> {
+        let command = format!("UID FETCH {uids} (UID RFC822.SIZE INTERNALDATE FLAGS)");
+        // Some may have come since it was opened, but not as many again.
+        let most = (self.exists as usize).saturating_mul(2).saturating_add(100_000);
+        self.exchange(&command, &mut |answer| {
+            if listing.messages.len() + listing.failed.len() > most {
+                return Err(Error::new(Status::Protocol, format!("the server lists more than {most} messages and does not end")));
+            }
+            listing.take(answer);
             Ok(())
-        })?;
-        listing.messages.sort_by_key(|message| message.uid);
-        listing.messages.dedup_by(|later, first| later.uid == first.uid && take_over(first, later));
-        Ok(listing)
+        })
+    }
+}
+
+impl Listing {
+    fn take(&mut self, answer: &Answer) {
+        let Some(fetched) = Fetched::of(answer) else { return };
+        match (fetched.uid, fetched.malformed) {
+            (Some(uid), false) => {
+                let named = kept_flags(fetched.flags);
+                let flags = self.flags.entry(named).or_insert_with_key(|named| named.as_slice().into()).clone();
+                self.messages.push(Listed { uid, size: fetched.size, received: fetched.received, flags });
+            }
+            (uid, true) => {
+                let what = format!("its listing is not understood: {}", answer.excerpt());
+                self.failed.push((uid, Error::new(Status::Protocol, what)));
+            }
+            // A change of flags that the server tells unasked names no UID.
+            (None, false) => {}
+        }
+    }
+
+    fn in_order(mut self) -> Self {
+        self.messages.sort_by_key(|message| message.uid);
+        self.messages.dedup_by(|later, first| later.uid == first.uid && take_over(first, later));
+        self
     }
 }
 

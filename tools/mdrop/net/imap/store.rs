@@ -1,6 +1,5 @@
 //! Deleting, for mdrop-purge alone: marking exactly the UIDs named, and expunging exactly those.
 
-use super::answer::number;
 use super::messages::Fetched;
 use super::{Session, Verdict};
 use crate::error::{Error, Result, Status};
@@ -76,26 +75,5 @@ impl Session {
             Ok(())
         })?;
         Ok(gone)
-    }
-
-    /// The UIDs in the open mailbox that are marked as deleted, whoever marked them.
-    ///
-    /// # Errors
-    /// What the server or the connection reports.
-    pub fn search_deleted(&mut self) -> Result<UidSet> {
-        let mut found = UidSet::new();
-        self.command("UID SEARCH DELETED", "UID SEARCH", &mut |answer| {
-            let Some(tokens) = answer.data("SEARCH") else { return Ok(()) };
-            for token in tokens {
-                let uid = match token {
-                    super::answer::Token::Atom(digits) => number(digits),
-                    _ => None,
-                };
-                let odd = || Error::new(Status::Protocol, format!("SEARCH answer not understood: {}", answer.excerpt()));
-                found.insert(uid.ok_or_else(odd)?);
-            }
-            Ok(())
-        })?;
-        Ok(found)
     }
 }

@@ -157,7 +157,7 @@ fn mailboxes_have_their_names_decoded_and_are_opened_by_the_servers_own() {
     let examine = "* 3 EXISTS\r\n* NO almost full\r\n* OK [UIDVALIDITY 9] x\r\n* OK [HIGHESTMODSEQ 12]\r\nTAG OK [READ-ONLY] ok\r\n";
     let mut session =
         session(&[("LIST", list), ("EXAMINE \"&AOQ-\"", examine), ("EXAMINE", "TAG NO [NONEXISTENT] gone\r\n"), ("EXAMINE", "TAG OK\r\n")]);
-    let all = session.mailboxes().unwrap();
+    let all = session.mailboxes().unwrap().all;
     let names: Vec<String> = all.iter().map(|mailbox| mailbox.name.to_string()).collect();
     assert_eq!(names, ["a \"b\"", "ä", "INBOX"]);
     assert!(all[0].is("\\noselect") && all[2].is("\\trash"));

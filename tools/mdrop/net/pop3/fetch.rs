@@ -46,7 +46,11 @@ impl Session {
                 self.request_all(&more)?;
                 coming.extend(more);
             }
-            let Some(message) = coming.pop_front() else { return Ok(()) };
+            let Some(message) = coming.pop_front() else {
+                self.broken_at = None;
+                return Ok(());
+            };
+            self.broken_at = Some(message.clone());
             if self.wire.would_wait() {
                 taker.waiting()?;
             }

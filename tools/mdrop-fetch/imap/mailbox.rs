@@ -1,0 +1,275 @@
+//! One mailbox: its listing, what of it is wanted, and the messages, over this connection and, if it breaks, over later ones.
+
+use super::Reader;
+use crate::job::{Facts, Job};
+use crate::known::KnownMailbox;
+use crate::plan::{self, Plan};
+use crate::retry::Patience;
+use mdrop::error::{Error, Result, Status};
+use mdrop::held::{Held, Taker};
+use mdrop::identity::{Place, Uid, UidValidity};
+use mdrop::net::imap::{Listed, Listing, Mailbox, Opened, Session, Wanted};
+use mdrop::octets::Octets;
+use mdrop::record::Volume;
+use mdrop::uids::UidSet;
+
+/// From how many known messages on it pays to ask first which UIDs there are.
+const MANY: u64 = 10_000;
+/// How many ranges of UIDs are asked about by themselves; beyond, all messages are listed.
+const SCATTERED: usize = 2000;
+
+/// What a mailbox holds.
+struct Contents {
+    opened: Opened,
+    /// All UIDs.
+    uids: UidSet,
+    /// What the server says of those messages it was asked about.
+    listing: Listing,
+    /// The octets of all messages, where they were not added up from the listing.
+    bytes: Option<u64>,
+}
+
+impl Reader<'_, '_> {
+    pub(super) fn read_mailbox(&mut self, mailbox: &Mailbox) -> Result<()> {
+        let contents = match self.look(mailbox) {
+            Ok(contents) => contents,
+            Err(error) => {
+                let mut unread = self.job.listing(Some(mailbox.name.clone()));
+                unread.unread = Some(error.to_string());
+                self.job.log_listing(unread)?;
+                return Err(error);
+            }
+        };
+        let plan = plan_mailbox(self.job, &mailbox.name, &contents)?;
+        log(self.job, &mailbox.name, &contents, &plan)?;
+        let Contents { opened, listing, .. } = contents;
+        let at = Spot { mailbox, validity: opened.uidvalidity, listed: &listing.messages };
+        for (uid, error) in listing.failed {
+            self.job.fail(uid.map(|uid| at.place(uid)), error, None)?;
+        }
+        if self.job.dry_run {
+            return Ok(());
+        }
+        self.job.progress.expect(plan.wanted.len(), plan.wanted.iter().map(|wanted| wanted.size).sum());
+        self.fetch(&at, plan.wanted)
+    }
+
+    fn look(&mut self, mailbox: &Mailbox) -> Result<Contents> {
+        loop {
+            let known = &self.job.known;
+            match look(&mut self.session, mailbox, &|validity| known.of(&mailbox.name, validity)) {
+                Err(error) if !self.session.is_alive() => drop(self.connect_again(error, None)?),
+                seen => return seen,
+            }
+        }
+    }
+
+    /// Fetches what is wanted; when the connection breaks, goes on with what was not handed on yet.
+    fn fetch(&mut self, at: &Spot, mut wanted: Vec<Wanted>) -> Result<()> {
+        let mut absent = UidSet::new();
+        while !wanted.is_empty() {
+            let suspect = self.patience.suspect().and_then(|place| at.uid(place));
+            let Self { job, patience, session, .. } = self;
+            let mut messages = Messages { job, patience, at, answered: UidSet::new(), absent: &mut absent };
+            let done = fetch_alone_first(session, &wanted, suspect, &mut messages);
+            let answered = messages.answered;
+            wanted.retain(|message| !answered.contains(message.uid.0));
+            let Err(error) = done else { break };
+            let broken_at = self.session.broken_at().filter(|uid| wanted.iter().any(|message| message.uid == *uid));
+            let again = self.connect_again(error, broken_at.map(|uid| at.place(uid)));
+            let again = again.and_then(|left_out| self.open_again(at).map(|()| left_out));
+            match again {
+                Ok(left_out) => wanted.retain(|message| Some(at.place(message.uid)) != left_out),
+                Err(error) => return Err(self.fail_rest(&wanted, error)),
+            }
+        }
+        self.tell_absent(at, &absent)
+    }
+
+    fn open_again(&mut self, at: &Spot) -> Result<()> {
+        let opened = self.persist(&mut |session| session.examine(at.mailbox))?;
+        let what = "UIDVALIDITY changed while it was read; the next run reads it anew";
+        if opened.uidvalidity == at.validity { Ok(()) } else { Err(Error::new(Status::TryAgain, what)) }
+    }
+
+    /// What a command that went well did not bring has usually been deleted meanwhile, which is no failure; but the server must say so.
+    fn tell_absent(&mut self, at: &Spot, absent: &UidSet) -> Result<()> {
+        let there = if absent.is_empty() { UidSet::new() } else { self.session.search_some(absent).unwrap_or_else(|_| absent.clone()) };
+        for uid in absent.iter() {
+            let place = at.place(Uid(uid));
+            if there.contains(uid) {
+                self.job.fail(Some(place), Error::new(Status::TryAgain, "the server lists it and does not hand it out"), None)?;
+            } else {
+                self.job.vanished(place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names what is left of a mailbox that can't be read on.
+    fn fail_rest(&mut self, rest: &[Wanted], error: Error) -> Error {
+        if self.job.is_over() || self.job.run.stopping() {
+            return error;
+        }
+        let uids: UidSet = rest.iter().map(|message| message.uid.0).collect();
+        self.job.count_failed(uids.len());
+        error.about(format!("{} messages not fetched, UID {uids}", uids.len()))
+    }
+}
+
+/// Asks for the message at which the last connection broke by itself: if that happens again, it is known which one it is.
+fn fetch_alone_first(session: &mut Session, wanted: &[Wanted], suspect: Option<Uid>, messages: &mut Messages) -> Result<()> {
+    let (alone, others): (Vec<Wanted>, Vec<Wanted>) = wanted.iter().partition(|message| Some(message.uid) == suspect);
+    session.fetch(&alone, messages)?;
+    session.fetch(&others, messages)
+}
+
+/// Opens a mailbox and lists it: of many known messages only which UIDs there are, and what is new or a sample of what is known.
+fn look<'k>(session: &mut Session, mailbox: &Mailbox, known: &dyn Fn(UidValidity) -> Option<&'k KnownMailbox>) -> Result<Contents> {
+    let opened = session.examine(mailbox)?;
+    if opened.exists == 0 {
+        return Ok(Contents { opened, uids: UidSet::new(), listing: Listing::default(), bytes: None });
+    }
+    let known = known(opened.uidvalidity).filter(|known| known.uids.len() >= MANY && !opened.uids_are_not_kept);
+    if let Some(contents) = known.map(|known| look_briefly(session, mailbox, opened, known)).transpose()?.flatten() {
+        return Ok(contents);
+    }
+    let listing = session.list_messages()?;
+    let uids = uids_of(&listing).collect();
+    Ok(Contents { opened, uids, listing, bytes: None })
+}
+
+/// None where the server's answers are no basis for that.
+fn look_briefly(session: &mut Session, mailbox: &Mailbox, opened: Opened, known: &KnownMailbox) -> Result<Option<Contents>> {
+    let there = match session.search_all() {
+        Ok(there) => there,
+        Err(error) if !session.is_alive() => return Err(error),
+        Err(_) => return Ok(None),
+    };
+    let asked = plan::worth_asking(&there, known);
+    if asked.ranges().len() > SCATTERED {
+        return Ok(None);
+    }
+    let listing = session.list_some(&asked)?;
+    if plan::reuse(known, &listing.messages).is_some() {
+        return Ok(None);
+    }
+    let bytes = session.octets(mailbox)?;
+    let uids = there.common(&known.uids).iter().chain(uids_of(&listing)).collect();
+    Ok(Some(Contents { opened, uids, listing, bytes: Some(bytes.unwrap_or(0)) }))
+}
+
+fn uids_of(listing: &Listing) -> impl Iterator<Item = u32> {
+    listing.messages.iter().map(|message| message.uid).chain(listing.failed.iter().filter_map(|(uid, _)| *uid)).map(|uid| uid.0)
+}
+
+fn plan_mailbox(job: &mut Job, mailbox: &Octets, contents: &Contents) -> Result<Plan<Wanted>> {
+    let about = job.about(mailbox);
+    let Contents { opened, uids, listing, .. } = contents;
+    let told = uids.len() + unnamed(listing);
+    if told < u64::from(opened.exists) {
+        // Some may have been expunged meanwhile; one that the server keeps back must not go unnoticed.
+        let what = format!("the server says that there are {} messages and lists {told}", opened.exists);
+        job.fail_mailbox(mailbox, Error::new(Status::TryAgain, what))?;
+    }
+    if opened.uids_are_not_kept {
+        job.find("reused", format!("{about}: the server does not keep its UIDs (UIDNOTSTICKY): every message is fetched anew"))?;
+        return Ok(plan::imap(uids, &listing.messages, None));
+    }
+    if let Some(UidValidity(before)) = job.known.other_generation(mailbox, opened.uidvalidity) {
+        let now = opened.uidvalidity.0;
+        job.find("changed", format!("{about}: UIDVALIDITY was {before} and is {now}: every message is fetched anew"))?;
+    }
+    let plan = plan::imap(uids, &listing.messages, job.known.of(mailbox, opened.uidvalidity));
+    if let Some(how) = &plan.reused {
+        job.find("reused", format!("{about}: {how}: UIDs were reused, so every message is fetched anew"))?;
+    }
+    Ok(plan)
+}
+
+/// How many messages a listing has of which not even the UID is known.
+fn unnamed(listing: &Listing) -> u64 {
+    listing.failed.iter().filter(|(uid, _)| uid.is_none()).count() as u64
+}
+
+fn log(job: &mut Job, mailbox: &Octets, contents: &Contents, plan: &Plan<Wanted>) -> Result<()> {
+    let messages = &contents.listing.messages;
+    let sum = |messages: &mut dyn Iterator<Item = &Listed>| messages.filter_map(|message| message.size).sum::<u64>();
+    let new = sum(&mut messages.iter().filter(|message| !plan.known.contains(message.uid.0)));
+    let bytes = contents.bytes.unwrap_or_else(|| sum(&mut messages.iter())).max(new);
+    let mut listing = job.listing(Some(mailbox.clone()));
+    listing.uidvalidity = Some(contents.opened.uidvalidity);
+    listing.uids = contents.uids.clone();
+    listing.known = plan.known.clone();
+    listing.listed = Volume { messages: listing.uids.len() + unnamed(&contents.listing), bytes };
+    listing.already = Volume { messages: plan.known.len(), bytes: bytes - new };
+    job.log_listing(listing)
+}
+
+/// A mailbox that is being read.
+struct Spot<'s> {
+    mailbox: &'s Mailbox,
+    validity: UidValidity,
+    listed: &'s [Listed],
+}
+
+impl Spot<'_> {
+    fn place(&self, uid: Uid) -> Place {
+        Place::Imap { mailbox: self.mailbox.name.clone(), uidvalidity: self.validity, uid }
+    }
+
+    /// The UID of a place in this mailbox.
+    fn uid(&self, place: &Place) -> Option<Uid> {
+        match place {
+            Place::Imap { uid, .. } if *place == self.place(*uid) => Some(*uid),
+            _ => None,
+        }
+    }
+
+    fn listed(&self, uid: Uid) -> Option<&Listed> {
+        let at = self.listed.binary_search_by_key(&uid, |message| message.uid).ok()?;
+        self.listed.get(at)
+    }
+}
+
+/// Puts the messages of one mailbox into the stream.
+struct Messages<'m, 'a> {
+    job: &'m mut Job<'a>,
+    patience: &'m mut Patience<Place>,
+    at: &'m Spot<'m>,
+    /// The UIDs of which the server has said all that it will.
+    answered: UidSet,
+    /// Those it was asked for and passed over.
+    absent: &'m mut UidSet,
+}
+
+impl Taker<Uid> for Messages<'_, '_> {
+    fn message(&mut self, uid: &Uid, octets: &mut Held) -> Result<()> {
+        let listed = self.at.listed(*uid);
+        let facts = Facts {
+            place: self.at.place(*uid),
+            received: listed.and_then(|message| message.received),
+            server_size: listed.and_then(|message| message.size),
+            flags: listed.map(|message| message.flags.to_vec()).unwrap_or_default(),
+        };
+        self.answered.insert(uid.0);
+        self.patience.progressed();
+        self.job.write(facts, octets)
+    }
+
+    fn failed(&mut self, uid: &Uid, error: Error) -> Result<()> {
+        self.answered.insert(uid.0);
+        let size = self.at.listed(*uid).and_then(|message| message.size);
+        self.job.fail(Some(self.at.place(*uid)), error, size)
+    }
+
+    fn absent(&mut self, uid: &Uid) -> Result<()> {
+        self.answered.insert(uid.0);
+        self.absent.insert(uid.0);
+        Ok(())
+    }
+
+    fn waiting(&mut self) -> Result<()> {
+        self.job.flush()
+    }
+}
