@@ -271,3 +271,64 @@ impl WithTimeout for PathBuf {
         self
     }
 }
+
+fn share_uidl(served: &Served, uids: &[u32]) {
+    served.server.with_mailbox("INBOX", |mailbox| {
+        for uid in uids {
+            mailbox.message_mut(*uid).unwrap().uidl = Some("same".into());
+        }
+    });
+}
+
+#[test]
+fn messages_of_one_size_may_share_a_unique_id_and_none_is_lost_or_deleted_unseen() {
+    let [a, b] = ["one", "two"].map(|word| format!("From: a@example.com\r\nTo: b@example.com\r\nSubject: {word}\r\n\r\n\r\n").into_bytes());
+    let served = Served::new([a.clone(), b.clone(), a.clone()]);
+    share_uidl(&served, &[1, 2, 3]);
+    let profile = served.profile("pop3", "archive", "enabled = true\nafter = \"0d\"\ncompare = \"size\"\n");
+    let archived = archive(&profile);
+    assert_eq!(archived.receipts().len(), 3);
+    assert_eq!(archive(&profile).receipts().len(), 0, "the second run brings nothing");
+    let kept = with_profile("mdrop-cat", &profile, &["--stream"], &archived.stdout).exits(0);
+    let mut octets: Vec<Vec<u8>> = kept.messages().into_iter().map(|message| message.1).collect();
+    octets.sort();
+    octets.dedup();
+    assert!(octets.contains(&a) && octets.contains(&b) && octets.len() == 2);
+    let purgeable = with_profile("mdrop-store", &profile, &["--purgeable"], b"").exits(0);
+    with_profile("mdrop-purge", &profile, &[], &purgeable.stdout);
+    assert_eq!(served.server.uids("INBOX"), [1, 2, 3], "by their size they can't be told apart");
+}
+
+#[test]
+fn messages_of_different_sizes_under_one_unique_id_cost_the_second() {
+    let served = server(4, Faults::default());
+    share_uidl(&served, &[2, 3]);
+    let (ran, log) = fetch(&profile(&served, "pop3", ""));
+    assert_eq!((ran.code, numbers(&ran)), (76, vec![1, 2, 4]), "{}", ran.stderr);
+    assert!(failures(&log)[0].contains("message 3: the server gives UIDL same to two messages of different sizes"), "{:?}", failures(&log));
+}
+
+#[test]
+fn a_server_without_uidl_is_refused_or_read_by_digest_as_the_profile_says() {
+    let served = Served::with(messages(6), |config| {
+        config.without.insert("UIDL".into());
+        config.faults = Faults { cut_at_message: Some(3), ..Faults::default() };
+    });
+    let path = profile(&served, "pop3", "");
+    let (ran, _) = fetch(&path);
+    assert_eq!((ran.code, ran.stdout.len()), (76, 0));
+    assert!(ran.stderr.contains("the server has no UIDL") && ran.stderr.contains("without-uidl"), "{}", ran.stderr);
+    let path = profile(&served, "pop3", "without-uidl = \"digest\"\n");
+    let (ran, log) = fetch(&path);
+    assert_eq!((ran.code, numbers(&ran)), (0, (1..=6).collect()), "{}", ran.stderr);
+    assert_eq!(counts(&log, &["listed", "known", "fetched", "failed"]), [6, 0, 6, 0]);
+    served.server.set_faults(Faults::default());
+    assert_eq!(archive(&path).receipts().len(), 6);
+    served.server.with_mailbox("INBOX", |mailbox| {
+        mailbox.add(&messages(7)[6]);
+        mailbox.add(&messages(7)[0]);
+    });
+    let receipts = archive(&path).receipts();
+    assert_eq!(receipts.len(), 1, "a copy of what is known is known");
+    assert!(receipts[0].origin.to_string().contains("UIDL blake3:"), "{}", receipts[0].origin);
+}

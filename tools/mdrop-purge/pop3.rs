@@ -11,7 +11,7 @@ use mdrop::net::secret;
 use mdrop::octets::Octets;
 use mdrop::profile::Compare;
 use mdrop::record::{Purged, Receipt};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Deletes what may go.
 pub fn purge(job: &mut Job, proved: Vec<Receipt>) -> Result<()> {
@@ -37,7 +37,14 @@ type Marked = (Vec<Receipt>, HashMap<Place, String>);
 /// Compares and marks; none if there is nothing to delete.
 fn purge_maildrop(job: &mut Job, session: &mut Session, proved: Vec<Receipt>) -> Result<Option<Marked>> {
     let listing = session.list()?;
-    let listed: HashMap<Octets, Listed> = listing.messages.into_iter().map(|message| (message.uidl.clone(), message)).collect();
+    let mut shared: HashSet<Octets> = HashSet::new();
+    let mut listed: HashMap<Octets, Listed> = HashMap::new();
+    for message in listing.messages {
+        let uidl = message.uidl.clone();
+        if listed.insert(uidl.clone(), message).is_some() {
+            shared.insert(uidl);
+        }
+    }
     let uidl = |receipt: &Receipt| if let Place::Pop3 { uidl } = &receipt.origin.place { listed.get(uidl) } else { None };
     // Where the server's listing was not understood, a copy that is not seen may still be there.
     let unclear = !listing.failed.is_empty();
@@ -53,6 +60,13 @@ fn purge_maildrop(job: &mut Job, session: &mut Session, proved: Vec<Receipt>) ->
     let mut chosen = Vec::new();
     for receipt in there {
         let Some(message) = uidl(&receipt) else { continue };
+        if job.compare != Compare::Full && shared.contains(&message.uidl) {
+            job.keep(
+                &receipt,
+                "the server gives its unique-id to another message too, and only compare = \"full\" can tell which it is".into(),
+            )?;
+            continue;
+        }
         let seen = Seen { size: message.size, flagged: false, digest: digests.get(&message.number).copied() };
         match differs(&receipt, &seen, job.compare) {
             Some(why) => job.keep(&receipt, why)?,
