@@ -185,3 +185,60 @@ fn a_purge_marks_and_expunges_exactly_what_it_names() {
     assert_eq!(session.search_deleted().map(|set| set.to_string()).ok().as_deref(), Some("5,9"));
     assert!(session.uid_expunge(&stored.deleted).is_err_and(|e| e.status() == Status::Unavailable));
 }
+
+#[test]
+fn a_search_is_read_in_either_form_and_an_odd_answer_is_no_lost_connection() {
+    let answers = [
+        ("UID SEARCH ALL", "* SEARCH 3 1 2\r\n* SEARCH\r\n* SEARCH 9 (MODSEQ 917)\r\nTAG OK\r\n"),
+        ("UID SEARCH ALL", "* ESEARCH (TAG \"x\") UID COUNT 3 ALL 2:4,7 X-ODD (a b)\r\nTAG OK\r\n"),
+        ("UID SEARCH ALL", "* ESEARCH (TAG \"x\") UID\r\nTAG OK\r\n"),
+        ("UID SEARCH ALL", "* ESEARCH UID ALL 1:*\r\nTAG OK\r\n"),
+        ("UID SEARCH ALL", "* SEARCH 0\r\nTAG OK\r\n"),
+        ("UID SEARCH UID 1:3", "* SEARCH 2 8\r\nTAG OK\r\n"),
+    ];
+    let mut session = session(&answers);
+    let mut all = || session.search_all().map(|set| set.to_string()).ok();
+    assert_eq!([all(), all(), all()], [Some("1:3,9".into()), Some("2:4,7".into()), Some(String::new())]);
+    assert_eq!([all(), all()], [None, None]);
+    assert!(session.is_alive());
+    assert_eq!(session.search_some(&"1:3".parse().unwrap()).map(|set| set.to_string()).ok().as_deref(), Some("2"));
+}
+
+#[test]
+fn names_are_in_utf8_where_the_server_lets_it_be_enabled() {
+    let capabilities = "* CAPABILITY IMAP4rev1 ENABLE UTF8=ACCEPT\r\nTAG OK\r\n".to_owned();
+    let enabled = "* ENABLED UTF8=ACCEPT\r\nTAG OK\r\n".to_owned();
+    let list = "* LIST () \"/\" \"Entw\u{fc}rfe & mehr\"\r\n* LIST () \"/\" inbox\r\nTAG OK\r\n".to_owned();
+    let script = vec![
+        ("CAPABILITY", "TAG OK\r\n".to_owned()),
+        ("LOGIN", "TAG OK\r\n".to_owned()),
+        ("CAPABILITY", capabilities),
+        ("ENABLE UTF8=ACCEPT", enabled),
+        ("LIST", list),
+        ("EXAMINE \"Entw\u{fc}rfe & mehr\"", "* OK [UIDVALIDITY 1]\r\nTAG OK\r\n".to_owned()),
+    ];
+    let mut session = connect("* OK\r\n", script).unwrap();
+    let all = session.mailboxes().unwrap().all;
+    assert_eq!(all.iter().map(|mailbox| mailbox.name.to_string()).collect::<Vec<_>>(), ["Entwürfe & mehr", "INBOX"]);
+    assert!(session.examine(&all[0]).is_ok());
+}
+
+#[test]
+fn a_line_of_list_that_is_not_understood_costs_its_mailbox_and_so_does_a_name_that_means_another() {
+    let list = "* LIST (\\Sent\r\n* LIST () \"/\" &AOQ-\r\n* LIST () \"/\" \"\u{e4}\"\r\n* LIST (\\Marked) \"/\" &AOQ-\r\n* LIST () \"/\" b\r\nTAG OK\r\n";
+    let listed = session(&[("LIST", list)]).mailboxes().unwrap();
+    assert_eq!(listed.all.iter().map(|mailbox| mailbox.name.to_string()).collect::<Vec<_>>(), ["ä", "b"]);
+    assert!(listed.all[0].is("\\marked"));
+    let failed: Vec<String> = listed.failed.iter().map(ToString::to_string).collect();
+    assert!(failed[0].contains("LIST answer not understood"), "{failed:?}");
+    assert!(failed[1].contains("means the same as “&AOQ-”") && failed.len() == 2, "{failed:?}");
+}
+
+#[test]
+fn a_listing_without_end_is_left() {
+    let endless: String = (1..100_010).map(|n| format!("* {n} FETCH (UID {n} RFC822.SIZE 1)\r\n")).collect();
+    let mut session = session(&[("EXAMINE", "* 3 EXISTS\r\n* OK [UIDVALIDITY 9]\r\nTAG OK\r\n"), ("UID FETCH", &endless)]);
+    session.examine(&Mailbox::named("INBOX", None, &[])).unwrap();
+    let error = session.list_messages().err().map(|e| (e.status(), e.to_string())).unwrap();
+    assert!(error.0 == Status::Protocol && error.1.contains("does not end"), "{error:?}");
+}
