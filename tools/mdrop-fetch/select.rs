@@ -20,12 +20,19 @@ impl<'c> Choice<'c> {
     /// What `patterns` and `exclude` choose among these mailboxes.
     pub fn new(mailboxes: &'c [Mailbox], spaces: &'c Namespaces, patterns: &'c [String], exclude: &'c [String]) -> Self {
         let choice = Self { spaces, patterns, exclude, all: None };
-        let all = mailboxes.iter().find(|mailbox| choice.is_default() && mailbox.is("\\all") && choice.unread(mailbox).is_none());
+        let all = mailboxes.iter().find(|mailbox| mailbox.is("\\all") && choice.unread(mailbox).is_none());
         Self { all, ..choice }
     }
 
-    fn is_default(&self) -> bool {
-        self.patterns == ["*"]
+    /// Whether the profile names a mailbox, and does not only leave the choice to us with `*`.
+    fn names(&self, mailbox: &Mailbox) -> bool {
+        self.patterns.iter().any(|pattern| pattern != "*" && covers(pattern, mailbox))
+    }
+
+    /// Whether the profile names a mailbox so that it can only mean what is others' or shared.
+    fn names_foreign(&self, mailbox: &Mailbox) -> bool {
+        let named = |pattern: &String| pattern.split(['*', '%']).next().unwrap_or_default().into();
+        self.patterns.iter().any(|pattern| covers(pattern, mailbox) && self.spaces.is_foreign(&named(pattern)))
     }
 
     /// Why a mailbox is not read; none if it is.
@@ -39,11 +46,11 @@ impl<'c> Choice<'c> {
         if !self.patterns.iter().any(|pattern| covers(pattern, mailbox)) {
             return Some("not among the profile's mailboxes".into());
         }
-        if !self.is_default() {
-            return None;
-        }
-        if self.spaces.is_foreign(&mailbox.name) {
+        if self.spaces.is_foreign(&mailbox.name) && !self.names_foreign(mailbox) {
             return Some("it belongs to another user or is shared, and is not named in the profile".into());
+        }
+        if self.names(mailbox) {
+            return None;
         }
         if let Some(attribute) = ["\\trash", "\\junk", "\\drafts"].into_iter().find(|attribute| mailbox.is(attribute)) {
             return Some(format!("left out by default ({attribute})"));
@@ -141,7 +148,9 @@ mod tests {
         let folder = Mailbox::named("F", Some('/'), &["\\Noselect"]);
         assert!(!unread(&plain, &["*"], &[]) && unread(&plain, &["*"], &["L%"]) && unread(&plain, &["INBOX"], &[]));
         assert!(unread(&trash, &["*"], &[]) && !unread(&trash, &["Bin"], &[]));
-        assert!(unread(&shared, &["*"], &[]) && !unread(&shared, &["Shared/*"], &[]));
+        assert!(unread(&shared, &["*"], &[]) && !unread(&shared, &["Shared/*"], &[]) && !unread(&shared, &["*", "Shared/x"], &[]));
+        assert!(unread(&shared, &["%", "S*", "INBOX"], &[]), "a pattern that begins elsewhere names nothing of others");
+        assert!(unread(&trash, &["*", "INBOX"], &[]) && !unread(&plain, &["*", "Shared/*"], &[]));
         assert!(unread(&folder, &["F"], &[]));
     }
 
@@ -163,7 +172,9 @@ mod tests {
         };
         assert_eq!(read(&["*"], &[]), ["[Gmail]/All Mail"]);
         assert_eq!(read(&["*"], &["*All*"]), ["INBOX", "Work"]);
-        assert_eq!(read(&["INBOX", "*"], &[]), ["INBOX", "[Gmail]/All Mail", "[Gmail]/Trash", "Work"]);
+        assert_eq!(read(&["INBOX", "*"], &[]), ["INBOX", "[Gmail]/All Mail"]);
+        assert_eq!(read(&["INBOX", "%"], &[]), ["INBOX", "Work"]);
+        assert_eq!(read(&["*", "*/Trash"], &[]), ["[Gmail]/All Mail", "[Gmail]/Trash"]);
         assert_eq!(missing(&["Work".into(), "Wrok".into(), "%x".into()], &gmail), ["Wrok"]);
     }
 }

@@ -158,7 +158,13 @@ impl Session {
     /// The same, where NO and BAD are failures.
     fn command(&mut self, command: &str, doing: &str, each: &mut dyn FnMut(&Answer) -> Result<()>) -> Result<Condition> {
         let ended = self.exchange(command, each)?;
-        if ended.verdict == Verdict::Ok { Ok(ended) } else { Err(ended.error(doing)) }
+        if ended.verdict == Verdict::Ok { Ok(ended) } else { Err(self.refused(&ended, doing)) }
+    }
+
+    /// The failure that a refusal is. After one that is about the server the session is given up, so that there is a pause.
+    fn refused(&mut self, ended: &Condition, doing: &str) -> Error {
+        self.alive &= !ended.is_about_server();
+        ended.error(doing)
     }
 
     fn crate_error(&self, error: imap::Error, doing: &str) -> Error {

@@ -316,6 +316,13 @@ impl Condition {
         Some(Self { verdict, code, arguments, text })
     }
 
+    /// Whether a refusal speaks of the server's state and not of what was asked for, so that asking for something else is no use either
+    /// (RFC 5530; THROTTLED and OVERQUOTA as some providers use them for their limits of traffic).
+    #[must_use]
+    pub fn is_about_server(&self) -> bool {
+        matches!(self.code.as_str(), "UNAVAILABLE" | "INUSE" | "LIMIT" | "OVERQUOTA" | "THROTTLED")
+    }
+
     /// The failure that NO, BAD or BYE is: `doing` names the command.
     #[must_use]
     pub fn error(&self, doing: &str) -> Error {

@@ -147,6 +147,10 @@ impl Reading {
     /// more, one by one, so that one bad message does not take others along.
     fn end_command(&mut self, ended: &Condition, taker: &mut dyn Taker<Uid>) -> Result<()> {
         let Some(sent) = self.sent.pop_front() else { return Ok(()) };
+        if ended.verdict != Verdict::Ok && ended.is_about_server() {
+            self.sent.push_front(sent);
+            return Err(ended.error("FETCH"));
+        }
         let mut missing: Vec<u32> = sent.awaited.into_iter().collect();
         missing.sort_unstable();
         if ended.verdict != Verdict::Ok && missing.len() > 1 {

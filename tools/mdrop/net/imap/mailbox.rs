@@ -1,7 +1,7 @@
 //! Mailboxes: which there are, opening one, and counting one without opening it.
 
 use super::answer::{Answer, Token, number};
-use super::{Session, quote, utf7};
+use super::{Session, Verdict, quote, utf7};
 use crate::error::{Error, Result, Status};
 use crate::identity::UidValidity;
 use crate::octets::Octets;
@@ -246,7 +246,8 @@ impl Session {
         let size = if self.offers("STATUS=SIZE") { " SIZE" } else { "" };
         let command = format!("STATUS {} (MESSAGES{size})", quote(&mailbox.wire)?);
         let mut totals = None;
-        self.command(&command, "STATUS", &mut |answer| {
+        // Not worth the session, whatever the server says.
+        let ended = self.exchange(&command, &mut |answer| {
             let Some(mut tokens) = answer.data("STATUS") else { return Ok(()) };
             tokens.string();
             let items = tokens.list().unwrap_or_default();
@@ -262,6 +263,9 @@ impl Session {
             totals = Some(seen);
             Ok(())
         })?;
+        if ended.verdict != Verdict::Ok {
+            return Err(ended.error("STATUS"));
+        }
         totals.ok_or_else(|| Error::new(Status::Protocol, "STATUS: the server gives no count"))
     }
 

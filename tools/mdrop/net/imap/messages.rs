@@ -110,8 +110,8 @@ impl Session {
         let mut listing = Listing::default();
         let ended = self.list_into("1:*", &mut listing)?;
         if ended.verdict != Verdict::Ok {
-            let refused = ended.error("listing");
-            if ended.verdict == Verdict::Bad {
+            let refused = self.refused(&ended, "listing");
+            if ended.verdict == Verdict::Bad || !self.alive {
                 return Err(refused);
             }
             // Refused for one message's sake, or altogether: which UIDs there are tells.
@@ -142,6 +142,10 @@ impl Session {
             let ended = self.list_into(&uids.to_string(), listing)?;
             if ended.verdict == Verdict::Ok {
                 continue;
+            }
+            let refused = self.refused(&ended, "listing");
+            if !self.alive {
+                return Err(refused);
             }
             refusals += 1;
             if uids.len() > 1 && refusals < MOST_REFUSALS {

@@ -242,3 +242,18 @@ fn a_listing_without_end_is_left() {
     let error = session.list_messages().err().map(|e| (e.status(), e.to_string())).unwrap();
     assert!(error.0 == Status::Protocol && error.1.contains("does not end"), "{error:?}");
 }
+
+#[test]
+fn a_refusal_that_is_about_the_server_ends_the_session_so_that_there_is_a_pause() {
+    for code in ["THROTTLED", "OVERQUOTA", "UNAVAILABLE", "LIMIT", "INUSE"] {
+        let answer = format!("* 1 FETCH (UID 1 BODY[] {{1}}\r\na)\r\nTAG NO [{code}] slow down\r\n");
+        let (seen, ended, alive) = fetched(&[("UID FETCH 1:3", &answer)]);
+        assert_eq!((seen.len(), ended.map(|e| e.0), alive), (1, Some(75), false), "{code}");
+        let no = format!("TAG NO [{code}] slow down\r\n");
+        let mut listing = session(&[("UID FETCH 1:*", &no)]);
+        assert_eq!((listing.list_messages().err().map(|e| e.status()), listing.is_alive()), (Some(Status::TryAgain), false), "{code}");
+        let mut counting = session(&[("STATUS", &no)]);
+        let mailbox = Mailbox::named("INBOX", None, &[]);
+        assert_eq!((counting.status(&mailbox).err().map(|e| e.status()), counting.is_alive()), (Some(Status::TryAgain), true), "{code}");
+    }
+}
