@@ -236,7 +236,7 @@ fn a_line_of_list_that_is_not_understood_costs_its_mailbox_and_so_does_a_name_th
 
 #[test]
 fn a_listing_without_end_is_left() {
-    let endless: String = (1..100_010).map(|n| format!("* {n} FETCH (UID {n} RFC822.SIZE 1)\r\n")).collect();
+    let endless = (1..100_010).map(|n| format!("* {n} FETCH (UID {n} RFC822.SIZE 1)\r\n")).collect::<Vec<_>>().concat();
     let mut session = session(&[("EXAMINE", "* 3 EXISTS\r\n* OK [UIDVALIDITY 9]\r\nTAG OK\r\n"), ("UID FETCH", &endless)]);
     session.examine(&Mailbox::named("INBOX", None, &[])).unwrap();
     let error = session.list_messages().err().map(|e| (e.status(), e.to_string())).unwrap();
