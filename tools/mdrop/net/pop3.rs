@@ -70,6 +70,7 @@ impl Session {
             greet(&mut self.wire)?;
         }
         self.capabilities = self.ask_capabilities()?;
+        self.ask_for_utf8()?;
         self.log_in(&account.username, secret)?;
         self.wire.logged_in();
         narrate("login", &account.username);
@@ -119,6 +120,16 @@ impl Session {
             })?;
         }
         Ok(all)
+    }
+
+    /// UTF8 (RFC 6856 section 2), where it is offered: without it Courier puts a message with 8-bit octets in its header into one of
+    /// its own making, another each time. It is refused at no cost.
+    fn ask_for_utf8(&mut self) -> Result<()> {
+        if self.offers("UTF8") {
+            self.wire.send(b"UTF8\r\n")?;
+            self.reply()?;
+        }
+        Ok(())
     }
 
     /// USER and PASS; AUTH PLAIN where USER is not offered or the name or password is not plain ASCII.

@@ -81,6 +81,17 @@ fn a_login_is_refused_in_the_servers_words() {
 }
 
 #[test]
+fn utf8_is_asked_for_before_the_login_where_it_is_offered_and_may_be_refused() {
+    for answer in ["+OK\r\n", "-ERR not now\r\n"] {
+        let capa = ("CAPA", "+OK\r\nUSER\r\nUTF8 USER\r\n.\r\n".to_owned());
+        let login = [("USER u", "+OK\r\n".to_owned()), ("PASS p", "+OK\r\n".to_owned())];
+        let script = [vec![capa.clone(), ("UTF8", answer.to_owned())], login.to_vec(), vec![capa]].concat();
+        let session = Session::connect(&account("pop3", serve("+OK\r\n", script), "none"), &secret(), &mut |_, _| {});
+        assert!(session.is_ok_and(|session| session.offers("UTF8")), "{answer}");
+    }
+}
+
+#[test]
 fn stls_can_neither_be_stripped_nor_injected_into() {
     for (answer, words) in [("-ERR no\r\n", "does not offer STLS"), ("+OK\r\n+OK\r\n", "received in clear before the TLS handshake")] {
         let port = serve("+OK\r\n", vec![("STLS", answer.to_owned())]);
