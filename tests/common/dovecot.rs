@@ -3,15 +3,15 @@
 //! Dovecot refuses to serve mail as root, so that root gives the whole of it to `nobody` before it starts; the folder must then
 //! be one that `nobody` can reach.
 
+pub use super::daemon::write_private;
+use super::daemon::{effective_uid, free_ports, fresh_folder, give_away, make_certificate, nobody, wait_for, write_profile};
 use std::fmt::Write;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 /// The password of every user.
 pub const PASSWORD: &str = "pw \"x\\y";
@@ -39,7 +39,7 @@ impl Dovecot {
     pub fn start(users: &[&str]) -> Self {
         let owner = (effective_uid() == 0).then(nobody);
         for attempt in 0.. {
-            let root = fresh_folder();
+            let root = fresh_folder("dovecot");
             let ports = free_ports();
             prepare(&root, users, ports, owner);
             let mut child = spawn(&root, owner);
@@ -107,16 +107,7 @@ impl Dovecot {
             (_, "implicit") => self.pop3s,
             _ => self.pop3,
         };
-        let secret = self.root.join("secret");
-        write_private(&secret, PASSWORD);
-        let text = format!(
-            "[account]\nprotocol = \"{protocol}\"\nhost = \"localhost\"\nport = {port}\ntls = \"{tls}\"\nusername = \"{user}\"\n\
-             password-file = \"{}\"\n{more}",
-            secret.display()
-        );
-        let path = self.root.join(format!("{name}.toml"));
-        write_private(&path, &text);
-        path
+        write_profile(&self.root, name, &[("protocol", protocol), ("tls", tls), ("username", user)], port, more)
     }
 
     fn give_away(&self, path: &Path) {
@@ -140,41 +131,6 @@ pub fn to_crlf(octets: &[u8]) -> Vec<u8> {
     octets.iter().flat_map(|octet| if *octet == b'\n' { vec![b'\r', b'\n'] } else { vec![*octet] }).collect()
 }
 
-/// Writes a file that only its owner may read.
-pub fn write_private(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-fn effective_uid() -> u32 {
-    fs::metadata("/proc/self").unwrap().uid()
-}
-
-fn nobody() -> (u32, u32) {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap();
-    let line = passwd.lines().find(|line| line.starts_with("nobody:")).expect("a user called nobody");
-    let mut fields = line.split(':').skip(2).map(|field| field.parse().unwrap());
-    (fields.next().unwrap(), fields.next().unwrap())
-}
-
-/// A new folder under the build's, or under the system's temporary folder if others can't reach that.
-fn fresh_folder() -> PathBuf {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let build = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let reachable = build.ancestors().all(|folder| fs::metadata(folder).is_ok_and(|m| m.mode() & 0o001 != 0));
-    let parent = if reachable || effective_uid() != 0 { build } else { std::env::temp_dir() };
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let folder = parent.join(format!("dovecot-{}-{number}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
-    folder
-}
-
-fn free_ports() -> [u16; 4] {
-    let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
-}
-
 fn prepare(root: &Path, users: &[&str], ports: [u16; 4], owner: Option<(u32, u32)>) {
     let (uid, gid) = owner.unwrap_or_else(|| (effective_uid(), fs::metadata("/proc/self").unwrap().gid()));
     for part in ["run", "state", "index", "home", "mail"] {
@@ -191,23 +147,8 @@ fn prepare(root: &Path, users: &[&str], ports: [u16; 4], owner: Option<(u32, u32
     make_certificate(root);
     fs::write(root.join("dovecot.conf"), configuration(root, ports, owner.is_some())).unwrap();
     if owner.is_some() {
-        for entry in walkdir::WalkDir::new(root) {
-            chown(entry.unwrap().path(), Some(uid), Some(gid)).unwrap();
-        }
+        give_away(root, (uid, gid));
     }
-}
-
-fn make_certificate(root: &Path) {
-    let arguments = "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1";
-    let made = Command::new("openssl")
-        .args(arguments.split(' '))
-        .arg("-keyout")
-        .arg(root.join("key.pem"))
-        .arg("-out")
-        .arg(root.join("cert.pem"))
-        .stderr(Stdio::null())
-        .status();
-    assert!(made.is_ok_and(|status| status.success()), "openssl is needed to make a certificate: scripts/check installs it");
 }
 
 fn configuration(root: &Path, [imap, imaps, pop3, pop3s]: [u16; 4], as_nobody: bool) -> String {
@@ -246,17 +187,4 @@ fn spawn(root: &Path, owner: Option<(u32, u32)>) -> Child {
         command.uid(uid).gid(gid);
     }
     command.spawn().expect("dovecot can't be started")
-}
-
-fn wait_for(port: u16, child: &mut Child) -> bool {
-    for _ in 0..100 {
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return true;
-        }
-        if child.try_wait().is_ok_and(|ended| ended.is_some()) {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    false
 }
