@@ -117,8 +117,13 @@ fn every_way_in(protocol: &str) {
             if let Place::Imap { uid, .. } = receipt.origin.place {
                 assert!(by_imap.remove(&uid.0).as_ref() == Some(octets), "UID {}", uid.0);
             } else {
-                // Over POP3 a message that does not end with a line end gains one.
-                let same = |served: &Vec<u8>| served == octets || [served.as_slice(), b"\r\n"].concat() == *octets;
+                // Over POP3 a message that does not end with a line end gains one, and Dovecot does not double a dot that begins it, so
+                // that it is lost; over IMAP Dovecot turns NUL into 0x80.
+                let octets = &octets.iter().map(|octet| if *octet == 0 { 0x80 } else { *octet }).collect::<Vec<u8>>();
+                let same = |served: &Vec<u8>| {
+                    let undotted = served.strip_prefix(b".").unwrap_or(served);
+                    [served, undotted].iter().any(|served| served == octets || [served, b"\r\n".as_slice()].concat() == *octets)
+                };
                 let uid = by_imap.iter().find(|(_, served)| same(served)).map(|(uid, _)| *uid);
                 by_imap.remove(&uid.unwrap_or_else(|| panic!("{tls}: {} is no message of the server", receipt.origin)));
             }
