@@ -2,7 +2,7 @@
 //!
 //! The layers, innermost first; each may use those above it in this list, never those below:
 //!
-//! 1. formats and identities, which know nothing of sockets or files: [`octets`], [`time`], [`identity`], [`uids`],
+//! 1. formats and identities, which know nothing of sockets or files: [`octets`], [`utf7`], [`time`], [`identity`], [`uids`],
 //!    [`error`], [`header`], [`address`], [`fingerprint`], [`record`], [`stream`], [`profile`], [`users`];
 //! 2. [`durable`], which alone calls fsync, link and rename; [`spool`], [`held`], [`config`], [`interrupt`];
 //! 3. [`archive`], the folder of mdrop-archive(5); [`disk`], mail that already lies on disk;
@@ -30,3 +30,4 @@ pub mod stream;
 pub mod time;
 pub mod uids;
 pub mod users;
+pub mod utf7;

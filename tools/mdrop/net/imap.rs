@@ -14,7 +14,6 @@ mod store;
 mod tap;
 #[cfg(test)]
 mod tests;
-pub mod utf7;
 
 pub use answer::{Condition, Verdict};
 pub use fetch::Wanted;

@@ -1,10 +1,11 @@
 //! Mailboxes: which there are, opening one, and counting one without opening it.
 
 use super::answer::{Answer, Token, number};
-use super::{Session, Verdict, quote, utf7};
+use super::{Session, Verdict, quote};
 use crate::error::{Error, Result, Status};
 use crate::identity::UidValidity;
 use crate::octets::Octets;
+use crate::utf7;
 use std::collections::{BTreeSet, HashMap};
 
 /// More mailboxes than any account has.

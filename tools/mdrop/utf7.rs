@@ -1,4 +1,4 @@
-//! Modified UTF-7, in which IMAP writes mailbox names (RFC 3501 section 5.1.3).
+//! Modified UTF-7, in which IMAP and Maildir++ write mailbox names (RFC 3501 section 5.1.3).
 //!
 //! Our own few lines, because the crate for it panics on bad base64. A name is decoded only if encoding it again gives the very
 //! octets the server sent; a name that is not what it should be stays as it is.
