@@ -199,7 +199,12 @@ impl<'a> Job<'a> {
 
     /// Something worth telling that is no error.
     pub fn find(&mut self, finding: &str, text: String) -> Result<()> {
-        let finding = Finding { v: V1, origin: None, digest: None, finding: finding.into(), text };
+        self.find_of(None, finding, text)
+    }
+
+    /// The same, of a message.
+    pub fn find_of(&mut self, origin: Option<Origin>, finding: &str, text: String) -> Result<()> {
+        let finding = Finding { v: V1, origin, digest: None, finding: finding.into(), text };
         let Self { progress, run, .. } = self;
         progress.aside(|| run.find(finding))
     }

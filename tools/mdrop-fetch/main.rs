@@ -15,7 +15,7 @@ mod select;
 mod test;
 
 use clap::Parser;
-use mdrop::error::Result;
+use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Common, Run};
 use mdrop::interrupt;
 use mdrop::profile::Protocol;
@@ -49,6 +49,10 @@ fn fetch(arguments: &Arguments, run: &mut Run) -> Result<()> {
     let profile = arguments.common.load_profile(run)?;
     if arguments.test {
         return test::test(&profile);
+    }
+    if profile.account.reads_stdin() && arguments.known.as_deref() == Some("-") {
+        let what = "standard input can't be both the mail (path = \"-\") and what is known: give --known a file";
+        return Err(Error::new(Status::Usage, what));
     }
     interrupt::limit_run(profile.account.run_timeout);
     let known = known::read(arguments.known.as_deref(), &profile.account())?;

@@ -67,9 +67,15 @@ pub fn missing(patterns: &[String], mailboxes: &[Mailbox]) -> Vec<String> {
 }
 
 /// The same for a mailbox on disk, which has a name and nothing else.
-pub fn unread_name(name: &Octets, patterns: &[String], exclude: &[String]) -> Option<String> {
-    let mailbox = Mailbox::named(&name.lossy(), Some('/'), &[]);
+pub fn unread_name(name: &Octets, delimiter: char, patterns: &[String], exclude: &[String]) -> Option<String> {
+    let mailbox = Mailbox::named(&name.lossy(), Some(delimiter), &[]);
     Choice::new(&[], &Namespaces::default(), patterns, exclude).unread(&mailbox)
+}
+
+/// The names in the profile that none of these mailboxes on disk has.
+pub fn missing_names<'a>(patterns: &[String], names: impl Iterator<Item = &'a Octets>) -> Vec<String> {
+    let mailboxes: Vec<Mailbox> = names.map(|name| Mailbox::named(&name.lossy(), None, &[])).collect();
+    missing(patterns, &mailboxes)
 }
 
 /// Whether a pattern names a mailbox: `*` stands for anything, `%` for anything but the delimiter (RFC 9051 section 6.3.9).

@@ -1,12 +1,12 @@
 //! --test: each step from the name to the mailboxes, `ok` or `FAILED`, with what to do about it; nothing is fetched and nothing changes.
 
 use crate::select;
-use mdrop::disk::{self, Found, Visitor};
+use mdrop::disk::{self, Found, Notice, Visitor};
 use mdrop::error::{Error, Result, Status};
 use mdrop::held::{Held, Taker};
 use mdrop::net::{imap, pop3, secret};
 use mdrop::octets::Octets;
-use mdrop::profile::{Profile, Protocol, Tls};
+use mdrop::profile::{AccountSettings, Profile, Protocol, Tls};
 use mdrop::record::Volume;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -127,31 +127,47 @@ fn test_pop3(profile: &Profile, steps: &mut Steps) -> Result<()> {
 
 fn test_disk(profile: &Profile, steps: &mut Steps) -> Result<()> {
     let account = &profile.account;
-    let path = account.path.as_deref().ok_or_else(|| Error::new(Status::Config, "[account] needs path = \"…\""))?;
-    let mut count = Count { steps, all: BTreeMap::new() };
-    disk::visit(account.protocol, path, &mut count)?;
-    let Count { steps, all } = count;
-    for (mailbox, volume) in &all {
-        steps.ok("mailbox", &format!("{mailbox}: {} messages, {} octets", volume.messages, volume.bytes));
+    let mut count = Count { steps, account, all: BTreeMap::new() };
+    disk::visit(account, crate::disk::source(account)?, &mut count)?;
+    let Count { steps, all, .. } = count;
+    for (mailbox, (volume, unread)) in &all {
+        let shown = unread.as_ref().map(|why| format!(" (not read: {why})")).unwrap_or_default();
+        steps.ok("mailbox", &format!("{mailbox}: {} messages, {} octets{shown}", volume.messages, volume.bytes));
+    }
+    for name in select::missing_names(&account.mailboxes, all.keys()) {
+        steps.fail("mailbox", Error::new(Status::NoInput, "no such mailbox").about(name))?;
     }
     steps.ok("mailboxes", &format!("{} in all", all.len()));
     Ok(())
 }
 
-/// Counts what lies on disk, and reads nothing of it.
+/// Counts what lies on disk; of a Maildir and of .eml files nothing is read.
 struct Count<'s> {
     steps: &'s mut Steps,
-    all: BTreeMap<Octets, Volume>,
+    account: &'s AccountSettings,
+    all: BTreeMap<Octets, (Volume, Option<String>)>,
 }
 
 impl Visitor for Count<'_> {
+    fn mailbox(&mut self, name: &Octets, delimiter: char) -> Result<bool> {
+        let unread = || select::unread_name(name, delimiter, &self.account.mailboxes, &self.account.exclude);
+        self.all.entry(name.clone()).or_insert_with(|| (Volume::default(), unread()));
+        Ok(false)
+    }
+
     fn wants(&mut self, found: &Found) -> Result<bool> {
-        self.all.entry(found.mailbox.clone()).or_default().add(found.size);
+        self.all.entry(found.mailbox.clone()).or_default().0.add(found.size);
         Ok(false)
     }
 
     fn unreadable(&mut self, mailbox: &Octets, error: Error) -> Result<()> {
-        self.steps.fail("mailbox", error.about(mailbox.to_string()))
+        let is_read = self.all.get(mailbox).is_none_or(|(_, unread)| unread.is_none());
+        if is_read { self.steps.fail("mailbox", error.about(mailbox.to_string())) } else { Ok(()) }
+    }
+
+    fn notice(&mut self, _: Option<&Found>, notice: Notice) -> Result<()> {
+        self.steps.ok("mailbox", &format!("{}: {}", notice.finding, notice.text));
+        Ok(())
     }
 }
 

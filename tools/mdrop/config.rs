@@ -20,7 +20,8 @@ pub fn load(wanted: &str) -> Result<Profile> {
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let mut profile = Profile::parse(&name, &text).map_err(|e| e.about(&shown))?;
     let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-    let paths = [&mut profile.account.ca_file, &mut profile.account.password_file, &mut profile.account.path];
+    let mail = if profile.account.reads_stdin() { &mut None } else { &mut profile.account.path };
+    let paths = [&mut profile.account.ca_file, &mut profile.account.password_file, mail];
     let more = [&mut profile.route.users, &mut profile.store.archive, &mut profile.store.index];
     paths.into_iter().chain(more).flatten().for_each(|path| *path = folder.join(&*path));
     Ok(profile)

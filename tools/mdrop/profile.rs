@@ -52,6 +52,21 @@ impl Protocol {
     }
 }
 
+/// How the messages of an mbox are told apart, and what is done with `From ` lines inside them (mdrop-profile(5)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MboxFormat {
+    /// `>` stands before each line of any number of `>` and `From `.
+    #[default]
+    Mboxrd,
+    /// `>` stands before each line that begins with `From `.
+    Mboxo,
+    /// The same, and Content-Length.
+    Mboxcl,
+    /// Content-Length, and nothing is quoted.
+    Mboxcl2,
+}
+
 /// How the connection is protected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -139,12 +154,21 @@ pub struct AccountSettings {
     /// Which of them are not.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// Where the mail lies, for mail on disk.
+    /// Where the mail lies, for mail on disk; `-` is standard input.
     #[serde(default)]
     pub path: Option<PathBuf>,
+    /// The kind of mbox.
+    #[serde(default)]
+    pub format: Option<MboxFormat>,
 }
 
 impl AccountSettings {
+    /// Whether the mail comes from standard input.
+    #[must_use]
+    pub fn reads_stdin(&self) -> bool {
+        self.protocol.is_disk() && self.path.as_ref().is_some_and(|path| path.as_os_str() == "-")
+    }
+
     /// The port to connect to (RFC 9051 section 2.1, RFC 8314 section 3, RFC 1939 section 3).
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -339,6 +363,12 @@ impl Profile {
     fn check(&self) -> Result<()> {
         let account = &self.account;
         let wrong = |what: &str| Err(Error::new(Status::Config, what));
+        if account.format.is_some() && account.protocol != Protocol::Mbox {
+            return wrong("[account] format is for protocol = \"mbox\"");
+        }
+        if account.protocol == Protocol::Maildir && account.reads_stdin() {
+            return wrong("a Maildir can't be read from standard input");
+        }
         if account.protocol.is_disk() {
             if account.path.is_none() {
                 return wrong("[account] needs path = \"…\", where the mail lies");

@@ -89,7 +89,7 @@ impl Spool {
 impl Write for Spool {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         if self.file.is_none() && self.memory.len() + octets.len() > self.limit {
-            let mut file = tempfile::tempfile_in(folder())?;
+            let mut file = temporary()?;
             file.write_all(&self.memory)?;
             self.memory = Vec::new();
             self.file = Some(file);
@@ -105,6 +105,11 @@ impl Write for Spool {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A file without a name, for what must be held and does not fit into memory.
+pub(crate) fn temporary() -> io::Result<File> {
+    tempfile::tempfile_in(folder())
 }
 
 /// `$TMPDIR`, else /var/tmp, which unlike /tmp is seldom held in memory.
