@@ -200,7 +200,8 @@ fn a_failure_is_told_in_words_and_by_its_status() {
         let port = if protocol == "imap" { dovecot.imap } else { dovecot.pop3 }.to_string();
         check(with("none", "", &port, "1"), 69, "connection refused");
         check(with("implicit", "", "localhost", "no-such-host.invalid"), 68, "unknown host");
-        check(with("none", "", "localhost", "mail.example.com"), 78, "cleartext-login");
+        // It leads to this machine, too, but is none of its names.
+        check(with("none", "", "localhost", "0.0.0.0"), 78, "cleartext-login");
         for tls in ["implicit", "starttls"] {
             check(with(tls, "", "", ""), 77, "self-signed by CN=localhost");
             check(with(tls, &format!("pin-sha256 = [\"{}\"]\n", "00".repeat(32)), "", ""), 77, "not one that pin-sha256 names");
@@ -370,7 +371,7 @@ fn a_password_command_that_hangs_ends_with_the_time_out_and_one_that_leaves_some
         (ran.code, ran.stderr)
     };
     let (code, told) = with("exec sleep 60");
-    assert!(code == 77 && told.contains("gave no password within 1 seconds"), "{code}: {told}");
+    assert!(code == 77 && told.contains("gave nothing within 1 seconds"), "{code}: {told}");
     let (code, told) = with("sleep 20 >/dev/null 2>&1 & echo pw");
     assert!(code == 69, "the password came, the server did not: {code}: {told}");
 }

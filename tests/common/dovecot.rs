@@ -37,11 +37,16 @@ pub struct Dovecot {
 impl Dovecot {
     /// Starts one with these users, whose mailboxes are empty.
     pub fn start(users: &[&str]) -> Self {
+        Self::start_with(users, "plain login", "")
+    }
+
+    /// The same, with these mechanisms and more configuration, in which ROOT stands for the folder.
+    pub fn start_with(users: &[&str], mechanisms: &str, more: &str) -> Self {
         let owner = (effective_uid() == 0).then(nobody);
         for attempt in 0.. {
             let root = fresh_folder("dovecot");
             let ports = free_ports();
-            prepare(&root, users, ports, owner);
+            prepare(&root, users, ports, owner, (mechanisms, more));
             let mut child = spawn(&root, owner);
             if wait_for(ports[0], &mut child) {
                 let [imap, imaps, pop3, pop3s] = ports;
@@ -131,7 +136,7 @@ pub fn to_crlf(octets: &[u8]) -> Vec<u8> {
     octets.iter().flat_map(|octet| if *octet == b'\n' { vec![b'\r', b'\n'] } else { vec![*octet] }).collect()
 }
 
-fn prepare(root: &Path, users: &[&str], ports: [u16; 4], owner: Option<(u32, u32)>) {
+fn prepare(root: &Path, users: &[&str], ports: [u16; 4], owner: Option<(u32, u32)>, login: (&str, &str)) {
     let (uid, gid) = owner.unwrap_or_else(|| (effective_uid(), fs::metadata("/proc/self").unwrap().gid()));
     for part in ["run", "state", "index", "home", "mail"] {
         fs::create_dir_all(root.join(part)).unwrap();
@@ -145,14 +150,15 @@ fn prepare(root: &Path, users: &[&str], ports: [u16; 4], owner: Option<(u32, u32
     }
     fs::write(root.join("passwd"), passwd).unwrap();
     make_certificate(root);
-    fs::write(root.join("dovecot.conf"), configuration(root, ports, owner.is_some())).unwrap();
+    fs::write(root.join("dovecot.conf"), configuration(root, ports, owner.is_some(), login)).unwrap();
     if owner.is_some() {
         give_away(root, (uid, gid));
     }
 }
 
-fn configuration(root: &Path, [imap, imaps, pop3, pop3s]: [u16; 4], as_nobody: bool) -> String {
+fn configuration(root: &Path, [imap, imaps, pop3, pop3s]: [u16; 4], as_nobody: bool, (mechanisms, more): (&str, &str)) -> String {
     let root = root.display();
+    let more = more.replace("ROOT", &root.to_string());
     let id = |flag| String::from_utf8(Command::new("id").arg(flag).output().unwrap().stdout).unwrap().trim().to_owned();
     let (user, group) = if as_nobody {
         let group = Command::new("id").args(["-gn", "nobody"]).output().unwrap().stdout;
@@ -169,12 +175,12 @@ fn configuration(root: &Path, [imap, imaps, pop3, pop3s]: [u16; 4], as_nobody: b
          ssl = yes\nssl_cert = <{root}/cert.pem\nssl_key = <{root}/key.pem\nssl_min_protocol = TLSv1.2\n\
          protocols = imap pop3\nlisten = 127.0.0.1\ndefault_internal_user = {user}\ndefault_internal_group = {group}\n\
          default_login_user = {user}\nfirst_valid_uid = 1\nfirst_valid_gid = 1\ndisable_plaintext_auth = no\n\
-         auth_mechanisms = plain login\nmail_location = maildir:{root}/mail/%u/Maildir:INDEX={root}/index/%u\n\
+         auth_mechanisms = {mechanisms}\nmail_location = maildir:{root}/mail/%u/Maildir:INDEX={root}/index/%u\n\
          mail_max_userip_connections = 100\nmail_fsync = never\npop3_uidl_format = %08Xu%08Xv\n\
          service anvil {{\nchroot =\n}}\nservice stats {{\nchroot =\n}}\n\
          service imap-login {{\nchroot =\n{imap}}}\nservice pop3-login {{\nchroot =\n{pop3}}}\n\
          passdb {{\ndriver = passwd-file\nargs = {root}/passwd\n}}\nuserdb {{\ndriver = passwd-file\nargs = {root}/passwd\n}}\n\
-         namespace inbox {{\ninbox = yes\nseparator = /\nmailbox Trash {{\nspecial_use = \\Trash\n}}\n}}\n"
+         namespace inbox {{\ninbox = yes\nseparator = /\nmailbox Trash {{\nspecial_use = \\Trash\n}}\n}}\n{more}\n"
     )
 }
 

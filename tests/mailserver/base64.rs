@@ -1,6 +1,6 @@
-//! Base64 decoding for SASL.
+//! Base64 for SASL.
 //!
-//! Decision: written here, since the server uses nothing beyond the standard library and native-tls, so that it can't share
+//! Decision: written here, since the server uses nothing beyond the standard library, native-tls and hashes, so that it can't share
 //! a mistake with the tools it tests.
 
 /// Decodes base64 with or without padding (RFC 4648, section 4); `None` for anything else.
@@ -16,6 +16,19 @@ pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
         }
     }
     Some(octets)
+}
+
+/// Encodes with padding.
+pub fn encode(octets: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in octets.chunks(3) {
+        let bits = (0..3).fold(0_usize, |bits, at| bits << 8 | usize::from(three.get(at).copied().unwrap_or_default()));
+        for at in 0..4 {
+            text.push(if at <= three.len() { char::from(DIGITS[bits >> (18 - 6 * at) & 63]) } else { '=' });
+        }
+    }
+    text
 }
 
 fn value(character: u8) -> Option<u8> {

@@ -20,9 +20,11 @@ const USAGE: &str = "\
 usage: mailserver --user NAME --password PW --mailbox NAME=DIR ... [--imap PORT] [--pop3 PORT]
                   [--imaps PORT] [--pop3s PORT] [--cert FILE --key FILE] [--require-tls]
                   [--uidvalidity N] [--shared PREFIX] [--without CAPABILITY] ... [--fault NAME=VALUE] ...
-                  [--log] [--until-eof]
+                  [--token TOKEN] [--mechanism NAME] ... [--log] [--until-eof]
 Port 0 is any free one. Faults: cut-after-octets, cut-at-message, stall-at-message, stall-seconds,
-bye-at-message, refuse, lie-about-size=UID:SIZE, cut-before-command, cut-before-answer.";
+bye-at-message, refuse, lie-about-size=UID:SIZE, cut-before-command, cut-before-answer, login=wrong-signature,
+no-signature, iterations:N, wrong-nonce, not-base64, huge, unknown, bye, echo. Mechanisms: PLAIN (the default),
+CRAM-MD5, SCRAM-SHA-256, XOAUTH2, OAUTHBEARER, APOP.";
 
 struct Flags {
     config: Config,
@@ -102,6 +104,10 @@ impl Flags {
             "--password" => self.config.password = value,
             "--cert" => self.cert = Some(value),
             "--key" => self.key = Some(value),
+            "--token" => self.config.token = Some(value),
+            "--mechanism" => {
+                self.config.mechanisms.insert(value.to_ascii_uppercase());
+            }
             "--shared" => self.config.shared_namespace = Some(value),
             _ => return Err(format!("{flag}: no such flag\n{USAGE}")),
         }

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::sasl::LoginFault;
+
 /// The faults in force. The default is none.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
@@ -33,6 +35,12 @@ pub struct Faults {
     pub cut_before_command: Option<String>,
     /// Let a command that begins so have its effect, then cut the connection in place of the answer.
     pub cut_before_answer: Option<String>,
+    /// What is wrong with the login.
+    pub login: Option<LoginFault>,
+    /// Greet with these octets.
+    pub greeting: Option<String>,
+    /// Answer STARTTLS or STLS with these octets, in one piece; TAG is the command's. Only after OK or `+OK` does TLS begin.
+    pub starttls_answer: Option<String>,
 }
 
 /// What happens half-way through one message.
@@ -91,6 +99,7 @@ impl Faults {
             "bye-at-message" => self.bye_at_message = Some(value.parse().map_err(wrong)?),
             "cut-before-command" => self.cut_before_command = Some(value.to_owned()),
             "cut-before-answer" => self.cut_before_answer = Some(value.to_owned()),
+            "login" => self.login = Some(LoginFault::named(value).ok_or_else(|| format!("fault login: {value:?} is none"))?),
             "refuse" => {
                 self.refuse.insert(value.parse().map_err(wrong)?);
             }

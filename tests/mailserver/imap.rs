@@ -7,6 +7,7 @@
 use std::io;
 
 use super::parse::{self, Args, Token};
+use super::sasl::{self, LoginFault};
 use super::store::{Mailbox, canonical_name};
 use super::wire::Wire;
 use super::{Shared, lock};
@@ -96,7 +97,10 @@ pub struct Session<'a> {
 pub fn serve(wire: &mut Wire, shared: &Shared) -> io::Result<()> {
     let mut session = Session { wire, shared, selected: None, condstore: false, handed_out: 0, logged_in: false, done: false };
     let greeting = format!("* OK [CAPABILITY {}] mailserver ready", session.capabilities());
-    session.wire.send_line(&greeting)?;
+    match session.shared.faults().greeting {
+        Some(greeting) => session.wire.send(greeting.as_bytes())?,
+        None => session.wire.send_line(&greeting)?,
+    }
     while !session.done {
         let Some(command) = session.read_command()? else { break };
         session.command(&command)?;
@@ -148,8 +152,10 @@ impl Session<'_> {
         if !matches!(verb.as_str(), "FETCH" | "STORE" | "SEARCH") {
             self.tell_changes()?;
         }
-        self.wire.send_line(&reply.line(&tag))?;
-        if verb == "STARTTLS" && matches!(reply, Reply::Ok(_)) {
+        let line = reply.line(&tag) + "\r\n";
+        let line = faults.starttls_answer.filter(|_| verb == "STARTTLS").map_or(line, |answer| answer.replace("TAG", &tag));
+        self.wire.send(line.as_bytes())?;
+        if verb == "STARTTLS" && line.starts_with(&format!("{tag} OK")) {
             self.begin_tls()?;
         }
         Ok(())
@@ -220,7 +226,13 @@ impl Session<'_> {
         if self.shared.offers_tls("STARTTLS", self.wire) {
             names.push("STARTTLS");
         }
-        names.push(if self.may_log_in() { "AUTH=PLAIN" } else { "LOGINDISABLED" });
+        let mechanisms: Vec<String> = self.shared.mechanisms().iter().map(|name| format!("AUTH={name}")).collect();
+        if self.may_log_in() {
+            names.extend(mechanisms.iter().map(String::as_str));
+        }
+        if !self.may_log_in() || !self.shared.offers("LOGIN") {
+            names.push("LOGINDISABLED");
+        }
         names.join(" ")
     }
 
@@ -242,6 +254,12 @@ impl Session<'_> {
         Ok(Reply::ok("bye"))
     }
 
+    /// Ends the connection in the middle of a command.
+    fn leave(&mut self) -> Outcome {
+        self.wire.send_line("* BYE [ALERT] going down")?;
+        Err(Fail::Io(io::ErrorKind::ConnectionAborted.into()))
+    }
+
     fn starttls(&self) -> Reply {
         if self.shared.offers_tls("STARTTLS", self.wire) && !self.logged_in { Reply::ok("begin") } else { Reply::Bad("not now".to_owned()) }
     }
@@ -260,22 +278,40 @@ impl Session<'_> {
     fn login(&mut self, mut args: Args) -> Outcome {
         self.may_begin()?;
         let (user, password) = (args.octets().ok_or_else(bad)?, args.octets().ok_or_else(bad)?);
+        match self.shared.faults().login {
+            Some(LoginFault::Bye) => return self.leave(),
+            Some(LoginFault::Echo) => return Ok(Reply::no(&format!("LOGIN \"{}\"", String::from_utf8_lossy(&password)))),
+            _ => {}
+        }
         Ok(self.log_in(self.shared.admits(&user, &password)))
     }
 
     fn authenticate(&mut self, mut args: Args) -> Outcome {
         self.may_begin()?;
-        if args.keyword().ok_or_else(bad)? != "PLAIN" {
-            return Ok(Reply::no("only PLAIN"));
+        let mechanism = args.keyword().ok_or_else(bad)?;
+        let (initial, fault) = (args.octets(), self.shared.faults().login);
+        if !self.shared.mechanisms().contains(&mechanism.as_str()) || fault == Some(LoginFault::Unknown) {
+            return Ok(Reply::no("unsupported mechanism"));
         }
-        let initial = args.octets().filter(|_| self.shared.offers("SASL-IR"));
-        let answer = if let Some(answer) = initial {
-            answer
-        } else {
-            self.wire.send_line("+ ")?;
-            self.wire.read_line()?.unwrap_or_default()
-        };
-        Ok(self.log_in(self.shared.admits_plain(&answer)))
+        if initial.is_some() && !self.shared.offers("SASL-IR") {
+            return Ok(Reply::Bad("one word too many".to_owned()));
+        }
+        if fault == Some(LoginFault::Bye) {
+            return self.leave();
+        }
+        let shared = self.shared;
+        let mut last = Vec::new();
+        let admitted = sasl::exchange(shared, &mechanism, initial.as_deref(), &mut |challenge| {
+            self.wire.send_line(&format!("+ {challenge}"))?;
+            let line = self.wire.read_line()?;
+            last = line.clone().unwrap_or_default();
+            Ok(line)
+        })?;
+        if fault == Some(LoginFault::Echo) {
+            let said = initial.unwrap_or(last);
+            return Ok(Reply::no(&format!("wrong: {}", String::from_utf8_lossy(&said))));
+        }
+        Ok(self.log_in(admitted))
     }
 
     fn may_begin(&self) -> Result<(), Fail> {
@@ -400,7 +436,10 @@ impl Session<'_> {
 fn logged(verb: &str, tag: &str, command: &[u8]) -> String {
     match verb {
         "LOGIN" => verb.to_owned(),
-        "AUTHENTICATE" => "AUTHENTICATE PLAIN".to_owned(),
+        "AUTHENTICATE" => {
+            let command = String::from_utf8_lossy(command);
+            format!("AUTHENTICATE {}", command.split(' ').nth(2).unwrap_or_default())
+        }
         _ => String::from_utf8_lossy(command.get(tag.len() + 1..).unwrap_or_default()).into_owned(),
     }
 }

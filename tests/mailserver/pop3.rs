@@ -3,12 +3,13 @@
 //! Decision: the maildrop is INBOX as it was at login, and only a QUIT after it removes anything. A line begins after CR LF
 //! and nowhere else: only there is a dot doubled, so that every message that ends in CR LF, and the empty one, comes through
 //! octet by octet. A message without a final CR LF has no exact form in POP3: RETR adds one, and LIST and STAT tell the size
-//! without it. There is no APOP.
+//! without it.
 
 use std::collections::BTreeSet;
 use std::io;
 
 use super::faults::Trouble;
+use super::sasl::{self, LoginFault};
 use super::store::Message;
 use super::wire::Wire;
 use super::{Shared, lock};
@@ -33,7 +34,9 @@ type Answer = Result<String, String>;
 /// Serves one connection to its end.
 pub fn serve(wire: &mut Wire, shared: &Shared) -> io::Result<()> {
     let mut session = Session { wire, shared, user: None, maildrop: None, handed_out: 0 };
-    session.wire.send_line("+OK mailserver ready")?;
+    let timestamp = if shared.has_apop() { format!(" {}", sasl::TIMESTAMP) } else { String::new() };
+    let greeting = shared.faults().greeting.unwrap_or_else(|| format!("+OK mailserver ready{timestamp}\r\n"));
+    session.wire.send(greeting.as_bytes())?;
     while let Some(line) = session.wire.read_line()? {
         if !session.shared.offers("PIPELINING") {
             session.wire.forget_input();
@@ -81,7 +84,8 @@ impl Session<'_> {
     fn answer(&mut self, verb: &str, rest: &str) -> io::Result<()> {
         let answer = match verb {
             "QUIT" => Ok("bye".to_owned()),
-            "CAPA" => return self.capa(),
+            "CAPA" if self.shared.offers("CAPA") => return self.capa(),
+            "APOP" if self.shared.has_apop() => self.apop(rest),
             "STLS" => return self.stls(),
             "AUTH" => self.auth(rest)?,
             "USER" => self.user(rest),
@@ -119,7 +123,11 @@ impl Session<'_> {
             self.wire.send_line("STLS")?;
         }
         if self.may_log_in() {
-            self.wire.send_line("USER\r\nSASL PLAIN")?;
+            if self.shared.offers("USER") {
+                self.wire.send_line("USER")?;
+            }
+            let names = self.shared.mechanisms().join(" ");
+            self.wire.send_line(&format!("SASL {names}"))?;
         }
         self.wire.send_line("RESP-CODES\r\nAUTH-RESP-CODE\r\n.")
     }
@@ -132,7 +140,11 @@ impl Session<'_> {
         if self.maildrop.is_some() || !self.shared.offers_tls("STLS", self.wire) {
             return self.say(&Err("not now".to_owned()));
         }
-        self.wire.send_line("+OK begin")?;
+        let answer = self.shared.faults().starttls_answer.unwrap_or_else(|| "+OK begin\r\n".to_owned());
+        self.wire.send(answer.as_bytes())?;
+        if !answer.starts_with("+OK") {
+            return Ok(());
+        }
         match &self.shared.tls {
             Some(acceptor) => self.wire.start_tls(acceptor),
             None => Ok(()),
@@ -148,24 +160,40 @@ impl Session<'_> {
     fn pass(&mut self, password: &str) -> Answer {
         self.may_begin()?;
         let user = self.user.take().ok_or("USER first")?;
+        if self.shared.faults().login == Some(LoginFault::Echo) {
+            return Err(format!("PASS {password}"));
+        }
         self.log_in(self.shared.admits(user.as_bytes(), password.as_bytes()))
     }
 
+    fn apop(&mut self, rest: &str) -> Answer {
+        self.may_begin()?;
+        let (user, digest) = rest.rsplit_once(' ').ok_or("APOP takes a name and a digest")?;
+        self.log_in(sasl::admits_apop(&self.shared.config, user, digest))
+    }
+
     fn auth(&mut self, rest: &str) -> io::Result<Answer> {
-        let (mechanism, initial) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (mechanism, initial) = rest.split_once(' ').map_or((rest, None), |(name, initial)| (name, Some(initial)));
         if let Err(refusal) = self.may_begin() {
             return Ok(Err(refusal));
         }
-        if !mechanism.eq_ignore_ascii_case("PLAIN") {
-            return Ok(Err("only PLAIN".to_owned()));
+        let (mechanism, fault) = (mechanism.to_ascii_uppercase(), self.shared.faults().login);
+        if !self.shared.mechanisms().contains(&mechanism.as_str()) || fault == Some(LoginFault::Unknown) {
+            return Ok(Err("unsupported mechanism".to_owned()));
         }
-        let answer = if initial.is_empty() {
-            self.wire.send_line("+ ")?;
-            self.wire.read_line()?.unwrap_or_default()
-        } else {
-            initial.as_bytes().to_vec()
-        };
-        Ok(self.log_in(self.shared.admits_plain(&answer)))
+        let shared = self.shared;
+        let mut last = Vec::new();
+        let admitted = sasl::exchange(shared, &mechanism, initial.map(str::as_bytes), &mut |challenge| {
+            self.wire.send_line(&format!("+ {challenge}"))?;
+            let line = self.wire.read_line()?;
+            last = line.clone().unwrap_or_default();
+            Ok(line)
+        })?;
+        if fault == Some(LoginFault::Echo) {
+            let said = initial.map_or(last, |initial| initial.as_bytes().to_vec());
+            return Ok(Err(format!("wrong: {}", String::from_utf8_lossy(&said))));
+        }
+        Ok(self.log_in(admitted))
     }
 
     fn may_begin(&self) -> Result<(), String> {

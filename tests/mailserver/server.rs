@@ -15,6 +15,7 @@ mod imap_change;
 mod imap_fetch;
 mod parse;
 mod pop3;
+mod sasl;
 mod store;
 mod wire;
 
@@ -28,6 +29,7 @@ use std::thread::{self, JoinHandle};
 use native_tls::{Identity, TlsAcceptor};
 
 pub use faults::Faults;
+pub use sasl::LoginFault;
 pub use store::{Content, Mailbox, Message};
 use wire::Wire;
 
@@ -47,6 +49,10 @@ pub struct Config {
     pub user: String,
     /// The one user's password.
     pub password: String,
+    /// The one user's OAuth 2 access token.
+    pub token: Option<String>,
+    /// The SASL mechanisms that are offered, in capitals, and APOP; none means PLAIN.
+    pub mechanisms: BTreeSet<String>,
     /// Port for IMAP.
     pub imap: Option<u16>,
     /// Port for POP3.
@@ -64,7 +70,7 @@ pub struct Config {
     /// Prefix of other users' mailboxes, as NAMESPACE tells it (`Shared/`).
     pub shared_namespace: Option<String>,
     /// Capabilities to leave out, in capitals: UIDPLUS, CONDSTORE, SASL-IR, UNSELECT, NAMESPACE, SPECIAL-USE, LITERAL+,
-    /// STARTTLS; PIPELINING, UIDL, TOP, STLS.
+    /// STARTTLS, LOGIN; PIPELINING, UIDL, TOP, STLS, USER, CAPA.
     pub without: BTreeSet<String>,
     /// What goes wrong from the beginning.
     pub faults: Faults,
@@ -79,6 +85,7 @@ struct Shared {
     mailboxes: Mutex<Vec<Mailbox>>,
     faults: Mutex<Faults>,
     commands: Mutex<Vec<String>>,
+    in_clear: Arc<Mutex<Vec<u8>>>,
     connections: Mutex<Vec<(TcpStream, JoinHandle<()>)>>,
     stopping: Arc<AtomicBool>,
 }
@@ -96,13 +103,14 @@ impl Shared {
         user == self.config.user.as_bytes() && password == self.config.password.as_bytes()
     }
 
-    /// Checks a SASL PLAIN answer: authorisation identity, NUL, user, NUL, password (RFC 4616).
-    fn admits_plain(&self, answer: &[u8]) -> bool {
-        let parts: Option<Vec<u8>> = base64::decode(answer);
-        parts.is_some_and(|plain| {
-            let mut parts = plain.splitn(3, |&octet| octet == 0).skip(1);
-            matches!((parts.next(), parts.next()), (Some(user), Some(password)) if self.admits(user, password))
-        })
+    /// The SASL mechanisms offered.
+    fn mechanisms(&self) -> Vec<&str> {
+        let named = self.config.mechanisms.iter().map(String::as_str).filter(|name| *name != "APOP");
+        if self.config.mechanisms.is_empty() { vec!["PLAIN"] } else { named.collect() }
+    }
+
+    fn has_apop(&self) -> bool {
+        self.config.mechanisms.contains("APOP")
     }
 
     fn log(&self, protocol: &str, command: &str) {
@@ -172,6 +180,7 @@ fn share(mut config: Config) -> io::Result<Shared> {
         mailboxes: Mutex::new(std::mem::take(&mut config.mailboxes)),
         faults: Mutex::new(std::mem::take(&mut config.faults)),
         commands: Mutex::default(),
+        in_clear: Arc::default(),
         connections: Mutex::default(),
         stopping: Arc::default(),
         config,
@@ -206,6 +215,11 @@ impl Running {
     /// The commands received so far, without tags and secrets: `IMAP UID FETCH 1:* (UID)`, `POP3 RETR 1`.
     pub fn commands(&self) -> Vec<String> {
         lock(&self.shared.commands).clone()
+    }
+
+    /// All octets received so far outside TLS, secrets and all.
+    pub fn received_in_clear(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.shared.in_clear)).into_owned()
     }
 
     /// Forgets the commands received so far.
@@ -271,6 +285,7 @@ fn serve(stream: TcpStream, shared: &Shared, protocol: Protocol, tls: bool) -> i
     stream.set_nodelay(true)?;
     let budget = shared.faults().cut_after_octets;
     let mut wire = Wire::new(stream, budget, Arc::clone(&shared.stopping));
+    wire.record_clear(Arc::clone(&shared.in_clear));
     if let (true, Some(acceptor)) = (tls, &shared.tls) {
         wire.start_tls(acceptor)?;
     }

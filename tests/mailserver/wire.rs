@@ -5,8 +5,8 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,12 +49,18 @@ pub struct Wire {
     /// Octets until the connection is cut.
     budget: Option<u64>,
     stopping: Arc<AtomicBool>,
+    in_clear: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Wire {
     /// A connection without TLS, to be cut after `budget` octets.
     pub fn new(stream: TcpStream, budget: Option<u64>, stopping: Arc<AtomicBool>) -> Self {
-        Self { stream: Stream::Plain(stream), input: Vec::new(), output: Vec::new(), budget, stopping }
+        Self { stream: Stream::Plain(stream), input: Vec::new(), output: Vec::new(), budget, stopping, in_clear: Arc::default() }
+    }
+
+    /// From now on what comes outside TLS is kept there.
+    pub fn record_clear(&mut self, kept: Arc<Mutex<Vec<u8>>>) {
+        self.in_clear = kept;
     }
 
     /// Whether TLS is on.
@@ -116,6 +122,9 @@ impl Wire {
         let mut buffer = [0; 16 * 1024];
         let count = self.stream.read(&mut buffer)?;
         self.input.extend_from_slice(&buffer[..count]);
+        if !self.is_secure() {
+            self.in_clear.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
+        }
         Ok(count > 0)
     }
 

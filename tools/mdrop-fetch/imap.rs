@@ -73,6 +73,7 @@ impl<'j, 'a> Reader<'j, 'a> {
     /// message that is left out from now on, if one is.
     fn connect_again(&mut self, error: Error, at: Option<Place>) -> Result<Option<Place>> {
         let connected = self.job.try_again(error, at, &mut self.patience).and_then(|left_out| {
+            self.secret = secret::again(&self.secret, self.job.profile)?;
             self.session = connect(self.job, &self.secret, &mut self.patience)?;
             Ok(left_out)
         });

@@ -211,12 +211,10 @@ impl<'a> Job<'a> {
 
     /// Says so when nothing vouches for the server.
     pub fn warn_unverified(&mut self, tls: Option<&TlsFacts>) -> Result<()> {
-        if tls.is_some_and(|tls| !tls.verified) && !std::mem::replace(&mut self.warned, true) {
-            let host = &self.profile.account.host;
-            let text = format!("{host}: the server's certificate is not verified (verify = false): anybody could read the password");
-            return self.find("unverified", text);
-        }
-        Ok(())
+        let finding = mdrop::net::unverified(&self.profile.account.host, tls);
+        let Some(finding) = finding.filter(|_| !std::mem::replace(&mut self.warned, true)) else { return Ok(()) };
+        let Self { progress, run, .. } = self;
+        progress.aside(|| run.find(finding))
     }
 
     /// An empty listing of a mailbox.

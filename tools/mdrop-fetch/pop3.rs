@@ -89,6 +89,7 @@ impl Reader<'_, '_> {
 
     fn connect_again(&mut self, error: Error, at: Option<Place>) -> Result<Option<Place>> {
         let left_out = self.job.try_again(error, at, &mut self.patience)?;
+        self.secret = secret::again(&self.secret, self.job.profile)?;
         self.session = connect(self.job, &self.secret, &mut self.patience)?;
         Ok(left_out)
     }

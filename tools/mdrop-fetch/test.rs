@@ -21,7 +21,8 @@ pub fn test(profile: &Profile) -> Result<()> {
     };
     if let Err(error) = &tried {
         let step = steps.left.first().copied().unwrap_or("mailboxes");
-        print("FAILED", step, &format!("{error}; {}", advice(step, error.status())))?;
+        let token = profile.account.token_command.is_some();
+        print("FAILED", step, &format!("{error}; {}", advice(step, error.status(), token)))?;
     }
     tried.and_then(|()| steps.failed.map_or(Ok(()), Err))
 }
@@ -37,15 +38,24 @@ fn expected(profile: &Profile) -> Vec<&'static str> {
 }
 
 /// What an administrator can do when a step fails.
-fn advice(step: &str, status: Status) -> &'static str {
+fn advice(step: &str, status: Status, token: bool) -> &'static str {
     match (step, status) {
-        ("password", _) => "set password-command or password-file in the profile, and try the command by hand",
-        ("name", Status::Config) => "correct the profile",
+        ("password", _) if token => "run token-command by hand: its first line must be the access token and nothing else",
+        ("password", _) => "set password-command, password-file or token-command in the profile, and try the command by hand",
+        ("name" | "login", Status::Config) => "correct the profile",
         ("name", _) => "check host in the profile, and that this machine can resolve names",
         ("connection", _) => "check host and port, and whether a firewall is between",
         ("tls", Status::Protocol) => "check that tls in the profile fits the port: implicit is 993 or 995, starttls 143 or 110",
         ("tls", _) => "compare the certificate with what the server's administrator says before you trust it",
-        ("login", Status::NoPermission) => "check username and password; some providers want a password for this program alone",
+        ("login", Status::NoPermission) if token => {
+            "check that username is the mailbox the token is for, that the token has not expired, and that it was asked for with the \
+             provider's scope for this protocol"
+        }
+        ("login", Status::NoPermission) => {
+            "check username and password; some providers want a password for this program alone, and some, as Microsoft 365, take none \
+             any more: then set token-command"
+        }
+        ("login", Status::Protocol) => "check password-command, token-command and auth in the profile against what the server offers",
         ("login", Status::TryAgain) => "the server asks to try again later",
         (_, Status::NoInput) => "check the names in the profile",
         _ => "ask the server's administrator, with this line",
@@ -67,7 +77,7 @@ impl Steps {
 
     /// A failure after which the next thing can be tried.
     fn fail(&mut self, step: &str, error: Error) -> Result<()> {
-        print("FAILED", step, &format!("{error}; {}", advice(step, error.status())))?;
+        print("FAILED", step, &format!("{error}; {}", advice(step, error.status(), false)))?;
         self.failed.get_or_insert(error);
         Ok(())
     }
@@ -80,7 +90,7 @@ fn print(verdict: &str, step: &str, facts: &str) -> Result<()> {
 
 fn password(profile: &Profile, steps: &mut Steps) -> Result<secret::Secret> {
     let secret = secret::of(profile)?;
-    steps.ok("password", "there is one");
+    steps.ok("password", if secret.is_token() { "there is a token" } else { "there is one" });
     Ok(secret)
 }
 

@@ -29,6 +29,7 @@ pub fn purge(job: &mut Job, proved: Vec<Receipt>) -> Result<()> {
     let secret = secret::of(job.profile)?;
     let account = &job.profile.account;
     let mut session = Session::connect(account, &secret, &mut |step, facts| job.run.detail(&format!("{step}: {facts}")))?;
+    mdrop::net::unverified(&account.host, session.tls().as_ref()).map_or(Ok(()), |finding| job.run.find(finding))?;
     let listed = session.mailboxes()?.all;
     let spaces = session.namespaces()?;
     for ((name, uidvalidity), copies) in mailboxes {

@@ -18,6 +18,7 @@ pub fn purge(job: &mut Job, proved: Vec<Receipt>) -> Result<()> {
     let secret = secret::of(job.profile)?;
     let account = &job.profile.account;
     let mut session = Session::connect(account, &secret, &mut |step, facts| job.run.detail(&format!("{step}: {facts}")))?;
+    mdrop::net::unverified(&account.host, session.tls().as_ref()).map_or(Ok(()), |finding| job.run.find(finding))?;
     let done = purge_maildrop(job, &mut session, proved).map_err(|e| e.about(&job.profile.name))?;
     let Some((chosen, refused)) = done else { return session.quit().or(Ok(())) };
     // Whether the marked ones went, only the answer to QUIT tells.

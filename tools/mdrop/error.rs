@@ -112,11 +112,16 @@ impl Error {
         self
     }
 
-    /// The same failure without a secret that a server may have echoed.
+    /// The same failure without a secret that a server may have echoed, nor the beginning of it where an excerpt ends within.
     #[must_use]
     pub fn without(mut self, secret: &str) -> Self {
         if !secret.is_empty() && self.what.contains(secret) {
             self.what = self.what.replace(secret, "***");
+        }
+        let end = self.what.trim_end_matches('\u{fffd}');
+        let begun = secret.char_indices().skip(3).filter_map(|(at, _)| end.strip_suffix(secret.get(..at)?)).last();
+        if let Some(before) = begun {
+            self.what = format!("{before}***");
         }
         self
     }
@@ -216,6 +221,16 @@ mod tests {
                 assert_eq!(rank(a.worse(b)), rank(a).min(rank(b)), "{a:?} {b:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_even_where_an_excerpt_cuts_it() {
+        let told = |what: &str| Error::new(Status::Protocol, what).without("sécret").to_string();
+        assert_eq!(told("you said sécret, sécret"), "you said ***, ***");
+        assert_eq!(told("you said sécre"), "you said ***");
+        assert_eq!(told("you said séc\u{fffd}"), "you said ***");
+        assert_eq!(told("no sé"), "no sé");
+        assert_eq!(Error::new(Status::Protocol, "x").without("").to_string(), "x");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod certificate;
 pub mod imap;
 pub mod pop3;
+pub mod sasl;
 #[cfg(test)]
 mod scripted;
 pub mod secret;
@@ -14,8 +15,8 @@ pub mod tcp;
 pub mod tls;
 pub mod wire;
 
-use crate::error::{Error, Result, Status};
-use crate::profile::{AccountSettings, Tls};
+use crate::record::{Finding, V1};
+use wire::TlsFacts;
 
 /// A message that is claimed to be larger, in octets, is one of which nothing is claimed: nobody's mail is, and sums stay numbers.
 pub const LARGEST_CLAIM: u64 = 1 << 40;
@@ -23,19 +24,15 @@ pub const LARGEST_CLAIM: u64 = 1 << 40;
 /// Told of each step of a login that succeeded: its name, and what is worth knowing of it.
 pub type Narrator<'a> = &'a mut dyn FnMut(&str, &str);
 
-/// Refuses to let a password go over an unencrypted line to another machine, unless the profile says so aloud.
-///
-/// # Errors
-/// [`Status::Config`] if it would.
-pub fn check_cleartext(account: &AccountSettings) -> Result<()> {
-    let local = is_loopback(&account.host);
-    if account.tls != Tls::None || account.cleartext_login || local {
-        return Ok(());
-    }
-    let what = "tls = \"none\" would send the password in clear; use \"implicit\" or \"starttls\", or set cleartext-login = true";
-    Err(Error::new(Status::Config, what).about(&account.host))
+/// What a run says each time where nothing vouches for the server.
+#[must_use]
+pub fn unverified(host: &str, tls: Option<&TlsFacts>) -> Option<Finding> {
+    let text = format!("{host}: the server's certificate is not verified (verify = false): anybody could read the password");
+    let finding = Finding { v: V1, origin: None, digest: None, finding: "unverified".into(), text };
+    tls.is_some_and(|tls| !tls.verified).then_some(finding)
 }
 
+/// Whether a host is this machine by its name, so that nobody else reads the line.
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
@@ -44,20 +41,14 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::Profile;
 
     #[test]
-    fn a_password_goes_in_clear_to_this_machine_only_unless_the_profile_says_so() {
-        let told = |host: &str, more: &str| {
-            let text = format!("[account]\nprotocol = \"imap\"\nusername = \"u\"\nhost = \"{host}\"\n{more}");
-            check_cleartext(&Profile::parse("t", &text).unwrap().account).map_err(|e| e.status())
-        };
+    fn this_machine_is_known_by_its_names_and_nothing_else_is() {
         for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1", "[::1]"] {
-            assert_eq!(told(host, "tls = \"none\""), Ok(()), "{host}");
+            assert!(is_loopback(host), "{host}");
         }
-        assert_eq!(told("mail.example.com", "tls = \"none\""), Err(Status::Config));
-        assert_eq!(told("localhost.example.com", "tls = \"none\""), Err(Status::Config));
-        assert_eq!(told("mail.example.com", "tls = \"none\"\ncleartext-login = true"), Ok(()));
-        assert_eq!(told("mail.example.com", "tls = \"starttls\""), Ok(()));
+        for host in ["mail.example.com", "localhost.example.com", "0.0.0.0", "10.0.0.1", "[::]", ""] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! Unknown keys are errors, because a key that is misspelt and passed over would be a setting the administrator believes in.
 
+mod auth;
+
+pub use auth::Auth;
+
 use crate::error::{Error, Result, Status};
 use crate::identity::Account;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -124,7 +128,13 @@ pub struct AccountSettings {
     /// A private file whose first line is the password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
-    /// Whether the password may be sent over an unencrypted line to another machine.
+    /// A shell command whose first line of output is an OAuth 2 access token.
+    #[serde(default)]
+    pub token_command: Option<String>,
+    /// The way to log in, in place of the best that server and line allow.
+    #[serde(default)]
+    pub auth: Option<Auth>,
+    /// Whether the password or token may be sent over an unencrypted line.
     #[serde(default)]
     pub cleartext_login: bool,
     /// What is done where a POP3 server has no UIDL.
@@ -384,14 +394,11 @@ impl Profile {
         if account.username.is_empty() {
             return wrong("[account] needs username = \"…\"");
         }
-        if account.password_command.is_some() && account.password_file.is_some() {
-            return wrong("[account] has both password-command and password-file");
-        }
         let spans = [account.timeout, account.connect_timeout, account.login_timeout, account.run_timeout];
         if spans.iter().any(Duration::is_zero) {
             return wrong("[account] a timeout can't be zero");
         }
-        Ok(())
+        auth::check(account)
     }
 }
 

@@ -1,12 +1,13 @@
 //! IMAP (RFC 9051, and RFC 3501 for older servers): the session that mdrop-fetch reads with and mdrop-purge deletes with.
 //!
-//! The `imap` crate logs in, counts the tags and writes the commands; the answers to all but login and logout are read here, because
+//! The `imap` crate counts the tags and writes the commands; the answers to all but LOGIN and LOGOUT are read here, because
 //! the crate reads a whole answer into memory, parses it again after every line, and panics or loses its place on answers
 //! that some servers give. After any error but NO or BAD the connection is not used again: what is left on it may be a piece of a
 //! message, which a sender wrote.
 
 mod answer;
 mod fetch;
+mod login;
 mod mailbox;
 mod messages;
 mod search;
@@ -31,9 +32,6 @@ use answer::Answer;
 use std::collections::BTreeSet;
 use tap::{Shared, Tap};
 
-/// How long a greeting or an answer before login may be, in octets.
-const LONGEST_GREETING: usize = 64 << 10;
-
 /// A session that is logged in.
 pub struct Session {
     carrier: imap::Session<Tap>,
@@ -48,36 +46,25 @@ pub struct Session {
     broken_at: Option<Uid>,
 }
 
-/// Answers SASL PLAIN (RFC 4616).
-struct Plain(String);
-
-impl imap::Authenticator for Plain {
-    type Response = String;
-
-    fn process(&self, _: &[u8]) -> String {
-        self.0.clone()
-    }
-}
-
 impl Session {
     /// Connects, protects the connection, and logs in.
     ///
     /// # Errors
     /// As [`tls::open`]; [`Status::NoPermission`] if the login is refused, [`Status::TryAgain`] if it is for now;
-    /// [`Status::Protocol`] if the server is no IMAP server or lacks STARTTLS or a way to log in.
+    /// [`Status::Protocol`] if the server is no IMAP server or lacks STARTTLS or a way to log in; [`Status::Config`] if the login would
+    /// show the password or token to whoever reads the line.
     pub fn connect(account: &AccountSettings, secret: &Secret, narrate: Narrator) -> Result<Self> {
         let implicit = account.tls == crate::profile::Tls::Implicit;
-        let mut upgrade = |wire: &mut Wire| greet(wire).and_then(|_| start_tls(wire));
+        let mut upgrade = |wire: &mut Wire| login::greet(wire).and_then(|_| login::start_tls(wire));
         let mut wire = tls::open(account, &mut upgrade, narrate)?;
         let about = |e: Error| e.about(format!("{}:{}", account.host, account.port()));
         if implicit || wire.tls().is_none() {
-            greet(&mut wire).map_err(about)?;
+            login::greet(&mut wire).map_err(about)?;
         }
-        let offered = ask(&mut wire, "c1", "CAPABILITY").map(|(_, lines)| capabilities_in(&lines)).map_err(about)?;
-        let shared = Shared::new(wire);
-        let carrier = log_in(&shared, &offered, &account.username, secret).map_err(about)?;
+        let offered = login::ask_capabilities(&mut wire).map_err(about)?;
+        let (carrier, shared, auth) = login::log_in(wire, &offered, account, secret).map_err(about)?;
         shared.lock().wire.logged_in();
-        narrate("login", &account.username);
+        narrate("login", &format!("{} by {}", account.username, auth.name()));
         let mut session = Self { carrier, shared, capabilities: BTreeSet::new(), alive: true, utf8: false, exists: 0, broken_at: None };
         session.capabilities = session.ask_capabilities().map_err(about)?;
         let all: Vec<&str> = session.capabilities.iter().map(String::as_str).collect();
@@ -204,86 +191,6 @@ fn last_words(error: Error, goodbye: Option<&Condition>) -> Error {
         Some(bye) if error.status() == Status::Unavailable => bye.error("the server ended the connection"),
         _ => error,
     }
-}
-
-/// Reads the greeting: OK is the only one with which a login can follow.
-fn greet(wire: &mut Wire) -> Result<Condition> {
-    let mut line = Vec::new();
-    wire.read_line(&mut line, LONGEST_GREETING)?;
-    let said = line.strip_prefix(b"* ").and_then(Condition::parse);
-    match said {
-        Some(said) if said.verdict == Verdict::Ok => Ok(said),
-        Some(said) if said.verdict == Verdict::Bye => Err(said.error("greeting")),
-        Some(said) if said.verdict == Verdict::Preauth => {
-            Err(Error::new(Status::Protocol, "the server greets as if logged in already (PREAUTH), which can't be trusted"))
-        }
-        _ => {
-            let seen = String::from_utf8_lossy(line.get(..80).unwrap_or(&line)).trim_end().to_owned();
-            Err(Error::new(Status::Protocol, format!("no IMAP server on this port; it says: {seen}")))
-        }
-    }
-}
-
-/// A command before the crate has the wire; returns how it ended and the untagged lines.
-fn ask(wire: &mut Wire, tag: &str, command: &str) -> Result<(Condition, Vec<Vec<u8>>)> {
-    wire.send(format!("{tag} {command}\r\n").as_bytes())?;
-    let mut lines = Vec::new();
-    loop {
-        let mut line = Vec::new();
-        wire.read_line(&mut line, LONGEST_GREETING)?;
-        if let Some(ended) = line.strip_prefix(tag.as_bytes()).and_then(|rest| Condition::parse(rest.trim_ascii_start())) {
-            return Ok((ended, lines));
-        }
-        lines.push(line);
-        if lines.len() > 100 {
-            return Err(Error::new(Status::Protocol, format!("no end of answers to {command}")));
-        }
-    }
-}
-
-fn start_tls(wire: &mut Wire) -> Result<()> {
-    let (ended, _) = ask(wire, "s1", "STARTTLS")?;
-    if ended.verdict == Verdict::Ok {
-        return Ok(());
-    }
-    let what = "the server does not offer STARTTLS, so the connection is given up before the password is sent";
-    Err(Error::new(Status::Protocol, format!("{what} (it says: {})", ended.text)))
-}
-
-fn capabilities_in(lines: &[Vec<u8>]) -> BTreeSet<String> {
-    let named = lines.iter().filter_map(|line| line.strip_prefix(b"* CAPABILITY "));
-    named.flat_map(|names| String::from_utf8_lossy(names).split_whitespace().map(str::to_ascii_uppercase).collect::<Vec<_>>()).collect()
-}
-
-/// Logs in with LOGIN; with AUTHENTICATE PLAIN where LOGIN is disabled or can't carry the password.
-fn log_in(shared: &Shared, offered: &BTreeSet<String>, username: &str, secret: &Secret) -> Result<imap::Session<Tap>> {
-    if username.contains(['\r', '\n', '\0']) {
-        return Err(Error::new(Status::Config, "the user name holds a control character"));
-    }
-    let disabled = offered.contains("LOGINDISABLED");
-    let plain = offered.contains("AUTH=PLAIN");
-    let client = imap::Client::new(Tap(shared.clone()));
-    let ended = if plain && (disabled || !username.is_ascii() || !secret.reveal().is_ascii()) {
-        client.authenticate("PLAIN", &Plain(format!("\0{username}\0{}", secret.reveal())))
-    } else if disabled {
-        return Err(Error::new(Status::Protocol, "the server offers no way to log in that mdrop knows (LOGINDISABLED, no AUTH=PLAIN)"));
-    } else {
-        client.login(username, secret.reveal())
-    };
-    ended.map_err(|(error, _)| {
-        // Some servers repeat the command they refuse.
-        let error = crate_error(shared, error, "login").without(secret.reveal()).without(&quoted_secret(secret));
-        // A NO without a code is the usual way to refuse a password.
-        if error.status() == Status::Unavailable && error.what().starts_with("login: the server says") {
-            return error.with_status(Status::NoPermission);
-        }
-        error
-    })
-}
-
-/// The password as a quoted string has it, without the quotes.
-fn quoted_secret(secret: &Secret) -> String {
-    secret.reveal().replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// The crate's error in our words: what the wire reported, or the server's own line, which the crate does not always keep.

@@ -4,6 +4,7 @@
 //! compiles, no time-outs, and waits one round trip for each message. Arguments are checked for line ends before it sees them.
 
 mod fetch;
+mod login;
 #[cfg(test)]
 mod tests;
 mod unstuff;
@@ -16,8 +17,6 @@ use crate::net::wire::{TlsFacts, Wire};
 use crate::net::{LARGEST_CLAIM, Narrator, tls};
 use crate::octets::Octets;
 use crate::profile::{AccountSettings, Tls};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use pop3_client::Command;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -43,8 +42,8 @@ enum Reply {
     Ok(String),
     /// `-ERR`
     Err(String),
-    /// `+ `, which asks for more (RFC 5034 section 4).
-    More,
+    /// `+ `, which asks for more (RFC 5034 section 4), and the challenge.
+    More(String),
 }
 
 impl Session {
@@ -52,11 +51,12 @@ impl Session {
     ///
     /// # Errors
     /// As [`tls::open`]; [`Status::NoPermission`] if the login is refused, [`Status::TryAgain`] if it is for now;
-    /// [`Status::Protocol`] if the server is no POP3 server or lacks STLS or a way to log in.
+    /// [`Status::Protocol`] if the server is no POP3 server or lacks STLS or a way to log in; [`Status::Config`] if the login would show
+    /// the password or token to whoever reads the line.
     pub fn connect(account: &AccountSettings, secret: &Secret, narrate: Narrator) -> Result<Self> {
         let mut upgrade = |wire: &mut Wire| {
-            greet(wire)?;
-            start_tls(wire)
+            login::greet(wire)?;
+            login::start_tls(wire)
         };
         let wire = tls::open(account, &mut upgrade, narrate)?;
         let mut session = Self { wire, capabilities: BTreeMap::new(), alive: true, broken_at: None };
@@ -66,14 +66,12 @@ impl Session {
     }
 
     fn begin(&mut self, account: &AccountSettings, secret: &Secret, narrate: Narrator) -> Result<()> {
-        if account.tls != Tls::Starttls {
-            greet(&mut self.wire)?;
-        }
+        let timestamp = if account.tls == Tls::Starttls { None } else { login::greet(&mut self.wire)? };
         self.capabilities = self.ask_capabilities()?;
         self.ask_for_utf8()?;
-        self.log_in(&account.username, secret)?;
+        let auth = self.log_in(account, secret, timestamp.as_deref())?;
         self.wire.logged_in();
-        narrate("login", &account.username);
+        narrate("login", &format!("{} by {}", account.username, auth.name()));
         // What is offered may differ after login (RFC 2449 section 5).
         let after = self.ask_capabilities()?;
         self.capabilities.extend(after);
@@ -132,40 +130,6 @@ impl Session {
         Ok(())
     }
 
-    /// USER and PASS; AUTH PLAIN where USER is not offered or the name or password is not plain ASCII.
-    fn log_in(&mut self, username: &str, secret: &Secret) -> Result<()> {
-        let plain = self.capabilities.get("SASL").is_some_and(|kinds| kinds.contains("PLAIN"));
-        let simple = |text: &str| text.is_ascii() && text.trim() == text;
-        let user = self.capabilities.is_empty() || self.offers("USER");
-        if plain && (!user || !simple(username) || !simple(secret.reveal()) || username.contains(' ')) {
-            return self.authenticate_plain(username, secret);
-        }
-        for command in [Command::User { data: username }, Command::Pass { data: secret.reveal() }] {
-            check_argument(username).and_then(|()| check_argument(secret.reveal()))?;
-            self.request(&command)?;
-            if let Reply::Err(said) = self.reply()? {
-                return Err(refused(&said).without(secret.reveal()));
-            }
-        }
-        Ok(())
-    }
-
-    /// AUTH PLAIN (RFC 5034, RFC 4616).
-    fn authenticate_plain(&mut self, username: &str, secret: &Secret) -> Result<()> {
-        self.wire.send(b"AUTH PLAIN\r\n")?;
-        match self.reply()? {
-            Reply::More => {}
-            Reply::Err(said) | Reply::Ok(said) => return Err(refused(&said)),
-        }
-        let token = STANDARD.encode(format!("\0{username}\0{}", secret.reveal()));
-        self.wire.send(format!("{token}\r\n").as_bytes())?;
-        match self.reply()? {
-            Reply::Ok(_) => Ok(()),
-            Reply::Err(said) => Err(refused(&said)),
-            Reply::More => Err(Error::new(Status::Protocol, "login: the server wants more than AUTH PLAIN has")),
-        }
-    }
-
     fn request(&mut self, command: &Command<'_>) -> Result<()> {
         if !self.alive {
             return Err(Error::new(Status::Unavailable, "the connection is lost"));
@@ -190,7 +154,7 @@ impl Session {
         match self.reply()? {
             Reply::Ok(said) => Ok(said),
             Reply::Err(said) => Err(failure(doing, &said)),
-            Reply::More => Err(Error::new(Status::Protocol, format!("{doing}: the server's answer is not understood"))),
+            Reply::More(_) => Err(Error::new(Status::Protocol, format!("{doing}: the server's answer is not understood"))),
         }
     }
 
@@ -325,13 +289,6 @@ fn leading_number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-fn check_argument(text: &str) -> Result<()> {
-    if text.contains(['\r', '\n', '\0']) {
-        return Err(Error::new(Status::Config, "the user name or password holds a control character"));
-    }
-    Ok(())
-}
-
 fn read_reply(wire: &mut Wire) -> Result<Reply> {
     let mut line = Vec::new();
     wire.read_line(&mut line, LONGEST_LINE)?;
@@ -342,36 +299,11 @@ fn read_reply(wire: &mut Wire) -> Result<Reply> {
     if let Some(words) = text.strip_prefix("-ERR") {
         return Ok(Reply::Err(words.trim_start().to_owned()));
     }
-    if text == "+" || text.starts_with("+ ") {
-        return Ok(Reply::More);
+    if let Some(challenge) = text.strip_prefix('+').filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
+        return Ok(Reply::More(challenge.trim().to_owned()));
     }
     let shown: String = text.chars().take(80).collect();
     Err(Error::new(Status::Protocol, format!("the server sent what is no answer: {shown}")))
-}
-
-fn greet(wire: &mut Wire) -> Result<()> {
-    let no_server = |e: Error| {
-        let about = format!("no POP3 server on this port; {}", e.what());
-        if e.status() == Status::Protocol { Error::new(Status::Protocol, about) } else { e }
-    };
-    match read_reply(wire).map_err(no_server)? {
-        Reply::Ok(_) => Ok(()),
-        Reply::Err(said) => Err(failure("greeting", &said)),
-        Reply::More => Err(Error::new(Status::Protocol, "no POP3 server on this port")),
-    }
-}
-
-/// STLS (RFC 2595 section 4).
-fn start_tls(wire: &mut Wire) -> Result<()> {
-    wire.send(b"STLS\r\n")?;
-    match read_reply(wire)? {
-        Reply::Ok(_) => Ok(()),
-        Reply::Err(said) => {
-            let what = "the server does not offer STLS, so the connection is given up before the password is sent";
-            Err(Error::new(Status::Protocol, format!("{what} (it says: {said})")))
-        }
-        Reply::More => Err(Error::new(Status::Protocol, "STLS: the server's answer is not understood")),
-    }
 }
 
 /// The failure that `-ERR` is; the code in brackets (RFC 2449 section 8, RFC 3206) says whether it will pass.
@@ -383,10 +315,4 @@ fn failure(doing: &str, said: &str) -> Error {
         _ => Status::Unavailable,
     };
     Error::new(status, format!("{doing}: the server says: {said}"))
-}
-
-/// A refused login without a code is a wrong password.
-fn refused(said: &str) -> Error {
-    let error = failure("login", said);
-    if error.status() == Status::Unavailable { error.with_status(Status::NoPermission) } else { error }
 }

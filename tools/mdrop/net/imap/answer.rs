@@ -327,8 +327,9 @@ impl Condition {
     #[must_use]
     pub fn error(&self, doing: &str) -> Error {
         let status = match (self.verdict, self.code.as_str()) {
+            (Verdict::Bye, code) if !is_temporary(code) => Status::Unavailable,
             (_, "AUTHENTICATIONFAILED" | "AUTHORIZATIONFAILED" | "EXPIRED" | "PRIVACYREQUIRED" | "NOPERM") => Status::NoPermission,
-            (_, "UNAVAILABLE" | "INUSE" | "LIMIT" | "OVERQUOTA" | "THROTTLED" | "SERVERBUG" | "CONTACTADMIN") => Status::TryAgain,
+            (_, code) if is_temporary(code) => Status::TryAgain,
             (Verdict::No, "NONEXISTENT") => Status::NoInput,
             (Verdict::Bad, _) => Status::Protocol,
             _ => Status::Unavailable,
@@ -336,6 +337,11 @@ impl Condition {
         let code = if self.code.is_empty() { String::new() } else { format!("[{}] ", self.code) };
         Error::new(status, format!("{doing}: the server says: {code}{}", self.text))
     }
+}
+
+/// Whether a code (RFC 5530 section 3) is of something that passes.
+fn is_temporary(code: &str) -> bool {
+    matches!(code, "UNAVAILABLE" | "INUSE" | "LIMIT" | "OVERQUOTA" | "THROTTLED" | "SERVERBUG" | "CONTACTADMIN")
 }
 
 #[cfg(test)]

@@ -105,13 +105,29 @@ fn a_login_is_refused_in_the_servers_words() {
     let cases = [
         ("TAG NO wrong\r\n", 77, "wrong"),
         ("TAG NO [UNAVAILABLE] later\r\n", 75, "later"),
+        ("TAG NO gr\u{f6}be\r\n", 77, "gr\u{f6}be"),
         ("* BYE gone\r\n", 69, "gone"),
+        ("* BYE g\u{f6}ne\r\n", 69, "g\u{f6}ne"),
+        ("* BYE [AUTHENTICATIONFAILED] gone\r\n", 69, "gone"),
+        ("* BYE [UNAVAILABLE] gone\r\n", 75, "gone"),
         ("TAG BAD what\r\n", 76, "what"),
     ];
     for (answer, status, words) in cases {
         let script = vec![("CAPABILITY", "TAG OK\r\n".to_owned()), ("LOGIN", answer.to_owned())];
         let error = connect("* OK\r\n", script).err().map(|e| (e.status().code(), e.to_string()));
         assert!(error.as_ref().is_some_and(|e| e.0 == status && e.1.contains(words)), "{answer}: {error:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_the_login_that_does_not_end_is_not_kept() {
+    for (mechanism, command, words) in
+        [("", "LOGIN", "more than 4194304 octets"), ("AUTH=SCRAM-SHA-256", "AUTHENTICATE", "no end of answers to AUTHENTICATE")]
+    {
+        let endless = "* OK patience, please, there is still more to come\r\n".repeat(100_000);
+        let script = vec![("CAPABILITY", format!("* CAPABILITY {mechanism}\r\nTAG OK\r\n")), (command, endless)];
+        let error = connect("* OK\r\n", script).err().map(|e| (e.status().code(), e.to_string()));
+        assert!(error.as_ref().is_some_and(|e| e.0 == 76 && e.1.contains(words)), "{error:?}");
     }
 }
 

@@ -61,7 +61,7 @@ impl Session {
                     taker.message(message, &mut held)?;
                 }
                 Reply::Err(said) => taker.failed(message, failure("RETR", &said))?,
-                Reply::More => return Err(Error::new(Status::Protocol, "RETR: the server's answer is not understood")),
+                Reply::More(_) => return Err(Error::new(Status::Protocol, "RETR: the server's answer is not understood")),
             }
         }
     }
