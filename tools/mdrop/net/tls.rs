@@ -5,10 +5,10 @@
 //! say what is wrong with it.
 
 use crate::error::{Error, Result, Status};
+use crate::net::Narrator;
 use crate::net::certificate::Certificate;
 use crate::net::tcp::{Tcp, resolve};
 use crate::net::wire::{TlsFacts, Wire};
-use crate::net::{Narrator, check_cleartext};
 use crate::profile::{AccountSettings, Tls};
 use crate::time::Time;
 use native_tls::{HandshakeError, Protocol, TlsConnector, TlsStream};
@@ -69,7 +69,6 @@ fn parse_pin(text: &str) -> Result<[u8; 32]> {
 /// [`Status::NoHost`], [`Status::Unavailable`]; [`Status::NoPermission`] if the server's certificate is refused;
 /// [`Status::Protocol`] if there is no TLS to be had; [`Status::Config`] if the profile's trust is wrong.
 pub fn open(account: &AccountSettings, upgrade: &mut dyn FnMut(&mut Wire) -> Result<()>, narrate: Narrator) -> Result<Wire> {
-    check_cleartext(account)?;
     let trust = Trust::of(account)?;
     let server = |e: Error| e.about(format!("{}:{}", account.host, account.port()));
     let addresses = resolve(&account.host, account.port(), account.connect_timeout)?;
@@ -131,8 +130,12 @@ fn refused(certificate: &Certificate, host: &str, verdict: &str, now: Time) -> E
         format!("the certificate is for {} and not for {name}; set host to a name it is for", names.join(", "))
     } else if certificate.is_self_signed() {
         format!("the certificate is self-signed by {issuer}; if it is the right one, set ca-file, or pin-sha256 = [\"{pin}\"]")
-    } else {
+    } else if verdict.contains("expired") {
+        format!("the certificate is good, but one of the authorities behind {issuer}, which signed it, has expired")
+    } else if ["unable to", "self-signed", "self signed"].iter().any(|words| verdict.contains(words)) {
         format!("the certificate is signed by {issuer}, which this machine does not trust; set ca-file, or pin-sha256 = [\"{pin}\"]")
+    } else {
+        format!("{verdict} (signed by {issuer}); if it is the right one, set pin-sha256 = [\"{pin}\"]")
     };
     Error::new(Status::NoPermission, what)
 }
@@ -271,11 +274,17 @@ mod tests {
             ends: Time::from_unix(200),
             sha256: [0; 32],
         };
-        let told = |certificate: &Certificate, now| refused(certificate, "mail.example.com", "", Time::from_unix(now)).to_string();
+        let said =
+            |certificate: &Certificate, verdict, now| refused(certificate, "mail.example.com", verdict, Time::from_unix(now)).to_string();
+        let told = |certificate: &Certificate, now| said(certificate, "unable to get local issuer certificate", now);
         assert!(told(&good, 300).contains("expired at 1970-01-01T00:03:20Z"));
         assert!(told(&good, 50).contains("valid only from"));
         assert!(told(&good, 150).contains("signed by CN=ca, which this machine does not trust"));
         assert!(told(&Certificate { issuer: "CN=a".into(), ..good.clone() }, 150).contains("self-signed by CN=a"));
+        assert!(said(&good, "certificate has expired", 150).contains("one of the authorities behind CN=ca"));
+        assert!(
+            said(&good, "the certificate is refused: EE key too small", 150).starts_with("the certificate is refused: EE key too small")
+        );
         let other = refused(&good, "mail.example.org", "hostname mismatch", Time::from_unix(150)).to_string();
         assert!(other.contains("is for *.example.com and not for mail.example.org"));
     }
