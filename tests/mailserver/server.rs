@@ -29,7 +29,7 @@ use native_tls::{Identity, TlsAcceptor};
 
 pub use faults::Faults;
 pub use store::{Content, Mailbox, Message};
-use wire::Wire;
+use wire::{Traffic, Wire};
 
 /// A certificate and its key, both PEM; the key as PKCS #8.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ pub struct Config {
     pub mailboxes: Vec<Mailbox>,
     /// Prefix of other users' mailboxes, as NAMESPACE tells it (`Shared/`).
     pub shared_namespace: Option<String>,
-    /// Capabilities to leave out, in capitals: UIDPLUS, CONDSTORE, SASL-IR, UNSELECT, NAMESPACE, SPECIAL-USE, LITERAL+,
+    /// Capabilities to leave out, in capitals: UIDPLUS, CONDSTORE, ESEARCH, SASL-IR, UNSELECT, NAMESPACE, SPECIAL-USE, LITERAL+,
     /// STARTTLS; PIPELINING, UIDL, TOP, STLS.
     pub without: BTreeSet<String>,
     /// What goes wrong from the beginning.
@@ -79,6 +79,7 @@ struct Shared {
     mailboxes: Mutex<Vec<Mailbox>>,
     faults: Mutex<Faults>,
     commands: Mutex<Vec<String>>,
+    traffic: Arc<Traffic>,
     connections: Mutex<Vec<(TcpStream, JoinHandle<()>)>>,
     stopping: Arc<AtomicBool>,
 }
@@ -172,6 +173,7 @@ fn share(mut config: Config) -> io::Result<Shared> {
         mailboxes: Mutex::new(std::mem::take(&mut config.mailboxes)),
         faults: Mutex::new(std::mem::take(&mut config.faults)),
         commands: Mutex::default(),
+        traffic: Arc::default(),
         connections: Mutex::default(),
         stopping: Arc::default(),
         config,
@@ -211,6 +213,11 @@ impl Running {
     /// Forgets the commands received so far.
     pub fn clear_commands(&self) {
         lock(&self.shared.commands).clear();
+    }
+
+    /// How many octets were sent and received on all connections so far, those of TLS itself not counted.
+    pub fn traffic(&self) -> (u64, u64) {
+        (self.shared.traffic.sent(), self.shared.traffic.received())
     }
 
     /// Cuts all connections; the server goes on.
@@ -270,7 +277,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, protocol: Protocol, tls:
 fn serve(stream: TcpStream, shared: &Shared, protocol: Protocol, tls: bool) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let budget = shared.faults().cut_after_octets;
-    let mut wire = Wire::new(stream, budget, Arc::clone(&shared.stopping));
+    let mut wire = Wire::new(stream, budget, Arc::clone(&shared.stopping), Arc::clone(&shared.traffic));
     if let (true, Some(acceptor)) = (tls, &shared.tls) {
         wire.start_tls(acceptor)?;
     }

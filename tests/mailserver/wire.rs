@@ -6,7 +6,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,25 @@ impl Stream {
     }
 }
 
+/// How much went over all connections of a server, in octets before TLS.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Traffic {
+    /// What the server sent.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// What its clients sent.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+}
+
 /// One connection.
 pub struct Wire {
     stream: Stream,
@@ -49,12 +68,13 @@ pub struct Wire {
     /// Octets until the connection is cut.
     budget: Option<u64>,
     stopping: Arc<AtomicBool>,
+    traffic: Arc<Traffic>,
 }
 
 impl Wire {
     /// A connection without TLS, to be cut after `budget` octets.
-    pub fn new(stream: TcpStream, budget: Option<u64>, stopping: Arc<AtomicBool>) -> Self {
-        Self { stream: Stream::Plain(stream), input: Vec::new(), output: Vec::new(), budget, stopping }
+    pub fn new(stream: TcpStream, budget: Option<u64>, stopping: Arc<AtomicBool>, traffic: Arc<Traffic>) -> Self {
+        Self { stream: Stream::Plain(stream), input: Vec::new(), output: Vec::new(), budget, stopping, traffic }
     }
 
     /// Whether TLS is on.
@@ -116,6 +136,7 @@ impl Wire {
         let mut buffer = [0; 16 * 1024];
         let count = self.stream.read(&mut buffer)?;
         self.input.extend_from_slice(&buffer[..count]);
+        self.traffic.received.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count > 0)
     }
 
@@ -172,6 +193,7 @@ impl Wire {
         };
         if count > 0 {
             self.stream.write(&output[..count])?;
+            self.traffic.sent.fetch_add(count as u64, Ordering::Relaxed);
         }
         if let Some(budget) = &mut self.budget {
             *budget -= count as u64;
