@@ -158,6 +158,9 @@ def streams(it, server, octets):
         runs = interleave(cases, it.options.rounds)
         ours, bare = runs
         it.results.add(part, "wall time beside the bare client", ratio(runs, ours, bare), "×", most=most, runs=runs)
+        # What does not depend on who else uses the machine.
+        for name, who in [(ours, "mdrop"), (bare, "the bare client")]:
+            it.results.add(part, f"processor time of {who}", statistics.median(run.busy for run in runs[name]), "s")
         it.results.add(part, "messages a second", it.options.messages / seconds(runs, ours), "/s")
         it.results.add(part, "octets a second", octets / 1e6 / seconds(runs, ours), "MB/s")
         it.results.add(part, "peak memory", float(highest(runs[ours], "mdrop-fetch")), "MiB")

@@ -12,10 +12,10 @@ from .base import BROKEN, Failure, read_text, say
 
 
 class Run:
-    """One measured run: seconds on the wall, and each process's peak resident memory in octets."""
+    """One measured run: seconds on the wall and on all processors, and each process's peak resident memory in octets."""
 
-    def __init__(self, seconds, peaks):
-        self.seconds, self.peaks = seconds, peaks
+    def __init__(self, seconds, busy, peaks):
+        self.seconds, self.busy, self.peaks = seconds, busy, peaks
 
 
 def measure(stages, folder, output=None):
@@ -49,7 +49,8 @@ def measure(stages, folder, output=None):
     if failed:
         raise Failure(BROKEN, f"ended with a status that is not 0: {', '.join(failed)}\n{read_text(folder / 'complaints')[-2000:]}")
     names = [name for name, _ in stages]
-    return Run(seconds, {name: peak(folder / f"peak-{number}", usages[number]) for number, name in enumerate(names)})
+    busy = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return Run(seconds, busy, {name: peak(folder / f"peak-{number}", usages[number]) for number, name in enumerate(names)})
 
 
 def stopwatch(file):
