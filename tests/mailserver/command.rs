@@ -17,18 +17,24 @@ use std::{env, fs, thread};
 use server::{Config, Mailbox, Pem, Running};
 
 const USAGE: &str = "\
-usage: mailserver --user NAME --password PW --mailbox NAME=DIR ... [--imap PORT] [--pop3 PORT]
+usage: mailserver --user NAME --password PW [--mailbox NAME=DIR] ... [--synthetic NAME=COUNT] ...
+                  [--large NAME=UID:OCTETS] ... [--imap PORT] [--pop3 PORT]
                   [--imaps PORT] [--pop3s PORT] [--cert FILE --key FILE] [--require-tls]
                   [--uidvalidity N] [--shared PREFIX] [--without CAPABILITY] ... [--fault NAME=VALUE] ...
                   [--token TOKEN] [--mechanism NAME] ... [--log] [--until-eof]
-Port 0 is any free one. Faults: cut-after-octets, cut-at-message, stall-at-message, stall-seconds,
-bye-at-message, refuse, lie-about-size=UID:SIZE, cut-before-command, cut-before-answer, login=wrong-signature,
-no-signature, iterations:N, wrong-nonce, not-base64, huge, unknown, bye, echo. Mechanisms: PLAIN (the default),
-CRAM-MD5, SCRAM-SHA-256, XOAUTH2, OAUTHBEARER, APOP.";
+Port 0 is any free one. A synthetic mailbox has messages of 1,000 to 5,000 octets, and --large makes one of
+them larger. With --until-eof the last line on stdout tells the octets sent and received.
+Faults: cut-after-octets, cut-at-message, stall-at-message, stall-seconds, bye-at-message, refuse,
+lie-about-size=UID:SIZE, cut-before-command, cut-before-answer, login=wrong-signature, no-signature,
+iterations:N, wrong-nonce, not-base64, huge, unknown, bye, echo.
+Mechanisms: PLAIN (the default), CRAM-MD5, SCRAM-SHA-256, XOAUTH2, OAUTHBEARER, APOP.";
 
+#[derive(Default)]
 struct Flags {
     config: Config,
     mailboxes: Vec<(String, String)>,
+    synthetic: Vec<(String, u32)>,
+    large: Vec<(String, u32, u64)>,
     cert: Option<String>,
     key: Option<String>,
     uid_validity: u32,
@@ -53,6 +59,9 @@ fn run() -> Result<(), String> {
     if until_eof {
         // Whatever stdin says, its end or an error on it is the end.
         let _ = io::stdin().read_to_end(&mut Vec::new());
+        let (sent, received) = running.traffic();
+        // Whoever closed stdin may have closed stdout too.
+        let _ = writeln!(io::stdout(), "{{\"sent\":{sent},\"received\":{received}}}");
         return Ok(());
     }
     loop {
@@ -61,7 +70,7 @@ fn run() -> Result<(), String> {
 }
 
 fn flags(mut args: impl Iterator<Item = String>) -> Result<Flags, String> {
-    let mut flags = Flags { config: Config::default(), mailboxes: Vec::new(), cert: None, key: None, uid_validity: 1, until_eof: false };
+    let mut flags = Flags { uid_validity: 1, ..Flags::default() };
     while let Some(flag) = args.next() {
         match flag.as_str() {
             "--require-tls" => flags.config.require_tls = true,
@@ -73,7 +82,7 @@ fn flags(mut args: impl Iterator<Item = String>) -> Result<Flags, String> {
             }
         }
     }
-    if flags.config.user.is_empty() || flags.mailboxes.is_empty() {
+    if flags.config.user.is_empty() || (flags.mailboxes.is_empty() && flags.synthetic.is_empty()) {
         return Err(format!("a user and a mailbox are needed\n{USAGE}"));
     }
     Ok(flags)
@@ -92,6 +101,17 @@ impl Flags {
             "--mailbox" => {
                 let (name, dir) = pair()?;
                 self.mailboxes.push((name.to_owned(), dir.to_owned()));
+            }
+            "--synthetic" => {
+                let (name, count) = pair()?;
+                let count = count.parse().map_err(|_| format!("{flag}: {count:?} is not a number"))?;
+                self.synthetic.push((name.to_owned(), count));
+            }
+            "--large" => {
+                let (name, which) = pair()?;
+                let parsed = which.split_once(':').and_then(|(uid, octets)| Some((uid.parse().ok()?, octets.parse().ok()?)));
+                let (uid, octets) = parsed.ok_or_else(|| format!("{flag}: {which:?} is not UID:OCTETS"))?;
+                self.large.push((name.to_owned(), uid, octets));
             }
             "--fault" => {
                 let (name, value) = pair()?;
@@ -120,6 +140,12 @@ fn config(flags: Flags) -> Result<Config, String> {
     for (name, dir) in &flags.mailboxes {
         let mailbox = Mailbox::from_dir(name, flags.uid_validity, Path::new(dir));
         config.mailboxes.push(mailbox.map_err(|error| format!("{dir}: {error}"))?);
+    }
+    for (name, count) in &flags.synthetic {
+        let small = |uid: u32| 1_000 + u64::from(uid.wrapping_mul(2_654_435_761) >> 20);
+        let large = |uid| flags.large.iter().find(|large| large.0 == *name && large.1 == uid).map(|large| large.2);
+        let sizes = |uid| large(uid).unwrap_or_else(|| small(uid));
+        config.mailboxes.push(Mailbox::synthetic(name, flags.uid_validity, *count, sizes));
     }
     config.tls = match (&flags.cert, &flags.key) {
         (Some(cert), Some(key)) => Some(Pem { cert: read(cert)?, key: read(key)? }),

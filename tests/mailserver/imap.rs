@@ -87,6 +87,8 @@ pub struct Session<'a> {
     pub selected: Option<Selected>,
     /// Whether MODSEQ is told unasked.
     pub condstore: bool,
+    /// The tag of the command that is being answered.
+    pub tag: String,
     /// Messages handed out on this connection.
     pub handed_out: u32,
     logged_in: bool,
@@ -95,7 +97,8 @@ pub struct Session<'a> {
 
 /// Serves one connection to its end.
 pub fn serve(wire: &mut Wire, shared: &Shared) -> io::Result<()> {
-    let mut session = Session { wire, shared, selected: None, condstore: false, handed_out: 0, logged_in: false, done: false };
+    let mut session =
+        Session { wire, shared, selected: None, condstore: false, tag: String::new(), handed_out: 0, logged_in: false, done: false };
     let greeting = format!("* OK [CAPABILITY {}] mailserver ready", session.capabilities());
     match session.shared.faults().greeting {
         Some(greeting) => session.wire.send(greeting.as_bytes())?,
@@ -135,6 +138,7 @@ impl Session<'_> {
             verb = format!("UID {}", args.keyword().unwrap_or_default());
         }
         let logged = logged(&verb, &tag, command);
+        self.tag.clone_from(&tag);
         self.shared.log("IMAP", &logged);
         let faults = self.shared.faults();
         if faults.cuts_before(&logged) {
@@ -221,7 +225,7 @@ impl Session<'_> {
 
     fn capabilities(&self) -> String {
         let mut names = vec!["IMAP4rev1", "ID", "ENABLE", "CHILDREN"];
-        let optional = ["LITERAL+", "SASL-IR", "UIDPLUS", "CONDSTORE", "UNSELECT", "NAMESPACE", "SPECIAL-USE"];
+        let optional = ["LITERAL+", "SASL-IR", "UIDPLUS", "CONDSTORE", "ESEARCH", "UNSELECT", "NAMESPACE", "SPECIAL-USE"];
         names.extend(optional.into_iter().filter(|name| self.shared.offers(name)));
         if self.shared.offers_tls("STARTTLS", self.wire) {
             names.push("STARTTLS");

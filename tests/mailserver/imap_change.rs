@@ -1,4 +1,4 @@
-//! STORE, EXPUNGE, CLOSE, SEARCH.
+//! STORE, EXPUNGE, CLOSE, SEARCH and ESEARCH (RFC 4731).
 //!
 //! Decision: nothing changes in a mailbox opened by EXAMINE, and a STORE with UNCHANGEDSINCE is decided and done under one
 //! lock, message by message, as RFC 7162 asks, so that a test of a client's caution rests on the server's.
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::imap::{Fail, Outcome, Reply, Selected, Session, bad};
 use super::imap_fetch::flags;
-use super::parse::{Args, Set, Token};
+use super::parse::{Args, Set, Token, quote};
 use super::store::{Mailbox, Message, canonical_flag};
 
 /// A search key (RFC 3501, section 6.4.4), of those that need no look into the text.
@@ -52,6 +52,9 @@ impl Session<'_> {
     /// Sequence number and UID of each message of a set that the client knows of.
     pub fn numbered(&self, set: &Set, by_uid: bool) -> Vec<(usize, u32)> {
         let Some(selected) = &self.selected else { return Vec::new() };
+        if by_uid {
+            return set.uids_in(&selected.view).map(|(at, uid)| (at + 1, uid)).collect();
+        }
         numbers(selected).filter(|&(number, uid)| in_set(set, by_uid, number, uid, selected)).collect()
     }
 
@@ -133,8 +136,12 @@ impl Session<'_> {
         Ok(Reply::ok("closed"))
     }
 
-    /// SEARCH, or UID SEARCH.
+    /// SEARCH, or UID SEARCH; with RETURN it is ESEARCH.
     pub fn search(&mut self, mut args: Args, by_uid: bool) -> Outcome {
+        let wanted = wanted_of_search(&mut args).ok_or_else(bad)?;
+        if wanted.is_some() && !self.shared.offers("ESEARCH") {
+            return Err(bad());
+        }
         if args.0.front() == Some(&Token::Atom("CHARSET".to_owned())) {
             args.0.drain(..args.0.len().min(2));
         }
@@ -142,12 +149,59 @@ impl Session<'_> {
         let found = self.with_selected(|selected, mailbox| {
             let hits =
                 numbers(selected).filter(|&(number, uid)| mailbox.message(uid).is_some_and(|message| hit(&key, number, message, selected)));
-            let told = hits.map(|(number, uid)| if by_uid { uid.to_string() } else { number.to_string() });
-            told.collect::<Vec<_>>().join(" ")
+            hits.map(|(number, uid)| if by_uid { uid } else { as_u32(number) }).collect::<Vec<u32>>()
         })?;
-        self.wire.send_line(format!("* SEARCH {found}").trim_end())?;
+        let line = match wanted {
+            Some(wanted) => extended(&self.tag, by_uid, &wanted, &found),
+            None => format!("* SEARCH {}", joined(found.iter(), " ")).trim_end().to_owned(),
+        };
+        self.wire.send_line(&line)?;
         Ok(Reply::ok("searched"))
     }
+}
+
+/// What `RETURN (…)` asks for, if it is there; an empty list asks for ALL.
+#[allow(clippy::option_option, reason = "outside: well formed or not; inside: there or not")]
+fn wanted_of_search(args: &mut Args) -> Option<Option<Vec<String>>> {
+    match args.0.front() {
+        Some(Token::Atom(word)) if word.eq_ignore_ascii_case("RETURN") => args.0.pop_front(),
+        _ => return Some(None),
+    };
+    let words: Vec<String> = args.list()??.words()?.iter().map(|word| word.to_ascii_uppercase()).collect();
+    let known = words.iter().all(|word| matches!(word.as_str(), "ALL" | "MIN" | "MAX" | "COUNT"));
+    known.then_some(Some(if words.is_empty() { vec!["ALL".to_owned()] } else { words }))
+}
+
+/// An ESEARCH response; what there is none of is left out.
+fn extended(tag: &str, by_uid: bool, wanted: &[String], found: &[u32]) -> String {
+    let values = wanted.iter().filter_map(|what| {
+        let value = match (what.as_str(), found.first(), found.last()) {
+            ("COUNT", _, _) => found.len().to_string(),
+            ("MIN", Some(first), _) => first.to_string(),
+            ("MAX", _, Some(last)) => last.to_string(),
+            ("ALL", Some(_), _) => joined(ranges(found), ","),
+            _ => return None,
+        };
+        Some(format!(" {what} {value}"))
+    });
+    format!("* ESEARCH (TAG {}){}{}", quote(tag), if by_uid { " UID" } else { "" }, joined(values, ""))
+}
+
+fn joined(parts: impl Iterator<Item = impl ToString>, with: &str) -> String {
+    parts.map(|part| part.to_string()).collect::<Vec<_>>().join(with)
+}
+
+/// Ascending numbers as `1:3` and `7`.
+fn ranges(numbers: &[u32]) -> impl Iterator<Item = String> + '_ {
+    numbers.chunk_by(|one, next| one + 1 == *next).filter_map(|run| match run {
+        [] => None,
+        [only] => Some(only.to_string()),
+        [first, .., last] => Some(format!("{first}:{last}")),
+    })
+}
+
+fn as_u32(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn numbers(selected: &Selected) -> impl Iterator<Item = (usize, u32)> + '_ {
@@ -158,8 +212,7 @@ fn in_set(set: &Set, by_uid: bool, number: usize, uid: u32, selected: &Selected)
     if by_uid {
         set.contains(uid, selected.view.last().copied().unwrap_or(0))
     } else {
-        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        set.contains(count(number), count(selected.view.len()))
+        set.contains(as_u32(number), as_u32(selected.view.len()))
     }
 }
 

@@ -4,6 +4,7 @@
 //! after the literal). Literals hold the exact octets, NUL included, which RFC 3501 forbids and servers have done.
 //! No ENVELOPE, BODYSTRUCTURE or numbered parts: a client that archives whole messages has no use for them.
 
+use std::borrow::Cow;
 use std::io;
 
 use super::faults::Faults;
@@ -113,7 +114,8 @@ impl Session<'_> {
         partial: Option<(usize, usize)>,
         faults: &Faults,
     ) -> io::Result<()> {
-        let whole = section_of(&message.octets()?, section);
+        let octets = message.octets()?;
+        let whole = section_of(&octets, section);
         let start = partial.map_or(0, |(start, _)| start.min(whole.len()));
         let end = partial.map_or(whole.len(), |(_, count)| start.saturating_add(count).min(whole.len()));
         let octets = &whole[start..end];
@@ -216,13 +218,13 @@ pub fn flags(message: &Message) -> String {
     format!("FLAGS ({})", flags.join(" "))
 }
 
-fn section_of(octets: &[u8], section: &Section) -> Vec<u8> {
+fn section_of<'a>(octets: &'a [u8], section: &Section) -> Cow<'a, [u8]> {
     let header = header_length(octets);
     match section {
-        Section::All => octets.to_vec(),
-        Section::Header => octets[..header].to_vec(),
-        Section::Text => octets[header..].to_vec(),
-        Section::Fields { names, but } => fields(&octets[..header], names, *but),
+        Section::All => octets.into(),
+        Section::Header => octets[..header].into(),
+        Section::Text => octets[header..].into(),
+        Section::Fields { names, but } => fields(&octets[..header], names, *but).into(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Decision: a command is read whole, its literals inside, and cut into tokens once; commands then take tokens from the
 //! front. It reads what clients write, and is in places wider than the grammar, never narrower.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// A piece of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,9 +182,22 @@ impl Set {
 
     /// Whether it holds a number, `*` being `last`.
     pub fn contains(&self, number: u32, last: u32) -> bool {
-        self.0.iter().any(|&(from, to)| {
+        self.ranges(last).any(|(from, to)| (from..=to).contains(&number))
+    }
+
+    /// Those of ascending UIDs that it holds, each with its place: found range by range, because a large mailbox has many.
+    pub fn uids_in<'a>(&self, uids: &'a [u32]) -> impl Iterator<Item = (usize, u32)> + 'a {
+        let mut places = BTreeSet::new();
+        for (from, to) in self.ranges(uids.last().copied().unwrap_or(0)) {
+            places.extend(uids.partition_point(|&uid| uid < from)..uids.partition_point(|&uid| uid <= to));
+        }
+        places.into_iter().map(|place| (place, uids[place]))
+    }
+
+    fn ranges(&self, last: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.0.iter().map(move |&(from, to)| {
             let (from, to) = (if from == 0 { last } else { from }, if to == 0 { last } else { to });
-            (from.min(to)..=from.max(to)).contains(&number)
+            (from.min(to), from.max(to))
         })
     }
 }

@@ -31,7 +31,7 @@ use native_tls::{Identity, TlsAcceptor};
 pub use faults::Faults;
 pub use sasl::LoginFault;
 pub use store::{Content, Mailbox, Message};
-use wire::Wire;
+use wire::{Traffic, Wire};
 
 /// A certificate and its key, both PEM; the key as PKCS #8.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub struct Config {
     pub mailboxes: Vec<Mailbox>,
     /// Prefix of other users' mailboxes, as NAMESPACE tells it (`Shared/`).
     pub shared_namespace: Option<String>,
-    /// Capabilities to leave out, in capitals: UIDPLUS, CONDSTORE, SASL-IR, UNSELECT, NAMESPACE, SPECIAL-USE, LITERAL+,
+    /// Capabilities to leave out, in capitals: UIDPLUS, CONDSTORE, ESEARCH, SASL-IR, UNSELECT, NAMESPACE, SPECIAL-USE, LITERAL+,
     /// STARTTLS, LOGIN; PIPELINING, UIDL, TOP, STLS, USER, CAPA.
     pub without: BTreeSet<String>,
     /// What goes wrong from the beginning.
@@ -86,6 +86,7 @@ struct Shared {
     faults: Mutex<Faults>,
     commands: Mutex<Vec<String>>,
     in_clear: Arc<Mutex<Vec<u8>>>,
+    traffic: Arc<Traffic>,
     connections: Mutex<Vec<(TcpStream, JoinHandle<()>)>>,
     stopping: Arc<AtomicBool>,
 }
@@ -181,6 +182,7 @@ fn share(mut config: Config) -> io::Result<Shared> {
         faults: Mutex::new(std::mem::take(&mut config.faults)),
         commands: Mutex::default(),
         in_clear: Arc::default(),
+        traffic: Arc::default(),
         connections: Mutex::default(),
         stopping: Arc::default(),
         config,
@@ -225,6 +227,11 @@ impl Running {
     /// Forgets the commands received so far.
     pub fn clear_commands(&self) {
         lock(&self.shared.commands).clear();
+    }
+
+    /// How many octets were sent and received on all connections so far, those of TLS itself not counted.
+    pub fn traffic(&self) -> (u64, u64) {
+        (self.shared.traffic.sent(), self.shared.traffic.received())
     }
 
     /// Cuts all connections; the server goes on.
@@ -284,7 +291,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, protocol: Protocol, tls:
 fn serve(stream: TcpStream, shared: &Shared, protocol: Protocol, tls: bool) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let budget = shared.faults().cut_after_octets;
-    let mut wire = Wire::new(stream, budget, Arc::clone(&shared.stopping));
+    let mut wire = Wire::new(stream, budget, Arc::clone(&shared.stopping), Arc::clone(&shared.traffic));
     wire.record_clear(Arc::clone(&shared.in_clear));
     if let (true, Some(acceptor)) = (tls, &shared.tls) {
         wire.start_tls(acceptor)?;

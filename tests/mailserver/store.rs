@@ -15,6 +15,8 @@ const FIRST_ARRIVAL: i64 = 1_793_491_200;
 /// Where a message's octets are.
 #[derive(Clone, Debug)]
 pub enum Content {
+    /// Nowhere: they are made from the UID and the size at each request, always the same.
+    Made,
     /// In memory.
     Octets(Arc<[u8]>),
     /// In a file that is read at each request.
@@ -47,6 +49,7 @@ impl Message {
     /// The file can't be read.
     pub fn octets(&self) -> io::Result<Arc<[u8]>> {
         match &self.content {
+            Content::Made => Ok(Arc::from(made(self.uid, self.size))),
             Content::Octets(octets) => Ok(Arc::clone(octets)),
             Content::File(path) => fs::read(path).map(Arc::from),
         }
@@ -109,6 +112,15 @@ impl Mailbox {
         Ok(mailbox)
     }
 
+    /// A mailbox of many messages that are made when they are asked for, UIDs 1 to `count`; `sizes` tells how many octets each has.
+    pub fn synthetic(name: &str, uid_validity: u32, count: u32, sizes: impl Fn(u32) -> u64) -> Self {
+        let mut mailbox = Self::new(name, uid_validity);
+        for uid in 1..=count {
+            mailbox.push(Content::Made, sizes(uid));
+        }
+        mailbox
+    }
+
     /// Appends a message and returns its UID.
     pub fn add(&mut self, octets: &[u8]) -> u32 {
         self.push(Content::Octets(Arc::from(octets)), octets.len() as u64)
@@ -123,7 +135,7 @@ impl Mailbox {
             content,
             size,
             flags: BTreeSet::new(),
-            received: FIRST_ARRIVAL + i64::from(uid) * 60,
+            received: arrival(uid),
             modseq: self.highest_modseq,
             uidl: None,
         });
@@ -179,6 +191,30 @@ impl Mailbox {
     pub fn uidl(&self, message: &Message) -> String {
         message.uidl.clone().unwrap_or_else(|| format!("{}.{}", self.uid_validity, message.uid))
     }
+}
+
+/// A message of exactly `size` octets, or its header if that alone is larger.
+fn made(uid: u32, size: u64) -> Vec<u8> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let header = format!(
+        "From: sender{uid}@example.org\r\nTo: archive@example.com\r\nSubject: message {uid}\r\nMessage-ID: <{uid}@made.example.org>\r\n\
+         Date: {}\r\n\r\n",
+        internal_date(arrival(uid))
+    );
+    let mut octets = Vec::with_capacity(size.max(header.len()));
+    octets.extend_from_slice(header.as_bytes());
+    let line = format!("{uid:<74.74}.\r\n");
+    while octets.len() + line.len() < size {
+        octets.extend_from_slice(line.as_bytes());
+    }
+    let rest = size.saturating_sub(octets.len());
+    octets.extend(std::iter::repeat_n(b'x', rest.saturating_sub(2)));
+    octets.extend_from_slice(&b"\r\n"[2 - rest.min(2)..]);
+    octets
+}
+
+fn arrival(uid: u32) -> i64 {
+    FIRST_ARRIVAL + i64::from(uid) * 60
 }
 
 /// INBOX in capitals, any other name as it is (RFC 3501, section 5.1).

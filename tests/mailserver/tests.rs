@@ -193,6 +193,50 @@ fn what_is_left_out_is_neither_offered_nor_done() {
 }
 
 #[test]
+fn esearch_tells_uids_as_ranges_and_only_where_it_is_offered() {
+    let synthetic = || Config { mailboxes: vec![Mailbox::synthetic("INBOX", 9, 1000, |_| 1000)], ..config() };
+    let running = start(synthetic()).unwrap();
+    running.with_mailbox("INBOX", |mailbox| mailbox.remove(|message| [5, 999].contains(&message.uid)));
+    let mut client = imap(&running);
+    assert!(client.ask("CAPABILITY").contains(" ESEARCH "));
+    client.ask("EXAMINE INBOX");
+    let cases = [
+        ("UID SEARCH RETURN (ALL) ALL", "* ESEARCH (TAG \"a1\") UID ALL 1:4,6:998,1000"),
+        ("UID SEARCH RETURN () UID 3:7", "* ESEARCH (TAG \"a1\") UID ALL 3:4,6:7"),
+        ("UID SEARCH RETURN (MIN MAX COUNT) UID 998:*", "* ESEARCH (TAG \"a1\") UID MIN 998 MAX 1000 COUNT 2"),
+        ("UID SEARCH RETURN (ALL COUNT) UID 5", "* ESEARCH (TAG \"a1\") UID COUNT 0"),
+        ("SEARCH RETURN (ALL) UID 6", "* ESEARCH (TAG \"a1\") ALL 5"),
+        ("UID SEARCH UID 3:6", "* SEARCH 3 4 6"),
+    ];
+    for (command, expected) in cases {
+        assert_eq!(client.ask(command), format!("{expected}\r\na1 OK searched\r\n"), "{command}");
+    }
+    assert!(client.ask("UID SEARCH RETURN (SAVE) ALL").starts_with("a1 BAD"));
+    let running = start(Config { without: ["ESEARCH".to_owned()].into(), ..synthetic() }).unwrap();
+    let mut client = imap(&running);
+    assert!(!client.ask("CAPABILITY").contains("ESEARCH"));
+    client.ask("EXAMINE INBOX");
+    assert!(client.ask("UID SEARCH RETURN (ALL) ALL").starts_with("a1 BAD"));
+}
+
+#[test]
+fn a_synthetic_message_is_always_the_same_and_has_the_size_that_is_told() {
+    let sizes = [0, 250, 1000, 4321, 100_000];
+    let mailbox = Mailbox::synthetic("INBOX", 9, 5, |uid| sizes[uid as usize - 1]);
+    let running = start(Config { mailboxes: vec![mailbox], ..config() }).unwrap();
+    let mut client = imap(&running);
+    client.ask("EXAMINE INBOX");
+    for (uid, size) in (1..).zip(sizes).skip(1) {
+        let told = client.ask(&format!("UID FETCH {uid} (RFC822.SIZE BODY.PEEK[])"));
+        assert!(told.contains(&format!("RFC822.SIZE {size} BODY[] {{{size}}}\r\nFrom: sender{uid}@")), "{told}");
+        let again = client.ask(&format!("UID FETCH {uid} (RFC822.SIZE BODY.PEEK[])"));
+        assert!(told == again && told.contains(&format!("\r\nMessage-ID: <{uid}@")) && told.ends_with("\r\n)\r\na1 OK fetched\r\n"));
+    }
+    let (sent, received) = running.traffic();
+    assert!(sent > 2 * (250 + 1000 + 4321 + 100_000) && received > 0 && received < 1000, "{sent} {received}");
+}
+
+#[test]
 fn list_follows_the_pattern() {
     let running = start(config()).unwrap();
     let mut client = imap(&running);

@@ -5,7 +5,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,6 +41,25 @@ impl Stream {
     }
 }
 
+/// How much went over all connections of a server, in octets before TLS.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Traffic {
+    /// What the server sent.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// What its clients sent.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+}
+
 /// One connection.
 pub struct Wire {
     stream: Stream,
@@ -50,12 +69,14 @@ pub struct Wire {
     budget: Option<u64>,
     stopping: Arc<AtomicBool>,
     in_clear: Arc<Mutex<Vec<u8>>>,
+    traffic: Arc<Traffic>,
 }
 
 impl Wire {
     /// A connection without TLS, to be cut after `budget` octets.
-    pub fn new(stream: TcpStream, budget: Option<u64>, stopping: Arc<AtomicBool>) -> Self {
-        Self { stream: Stream::Plain(stream), input: Vec::new(), output: Vec::new(), budget, stopping, in_clear: Arc::default() }
+    pub fn new(stream: TcpStream, budget: Option<u64>, stopping: Arc<AtomicBool>, traffic: Arc<Traffic>) -> Self {
+        let stream = Stream::Plain(stream);
+        Self { stream, input: Vec::new(), output: Vec::new(), budget, stopping, in_clear: Arc::default(), traffic }
     }
 
     /// From now on what comes outside TLS is kept there.
@@ -125,6 +146,7 @@ impl Wire {
         if !self.is_secure() {
             self.in_clear.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
         }
+        self.traffic.received.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count > 0)
     }
 
@@ -181,6 +203,7 @@ impl Wire {
         };
         if count > 0 {
             self.stream.write(&output[..count])?;
+            self.traffic.sent.fetch_add(count as u64, Ordering::Relaxed);
         }
         if let Some(budget) = &mut self.budget {
             *budget -= count as u64;

@@ -3,10 +3,11 @@
 //! Whatever the source, a message becomes part of the stream here and nowhere else, after it has come whole.
 
 use crate::known::Known;
+use crate::output::Output;
 use crate::progress::Progress;
 use crate::retry::{Next, Patience};
 use mdrop::error::{Error, Result, Status};
-use mdrop::frame::{self, Run, Stdout};
+use mdrop::frame::Run;
 use mdrop::held::Held;
 use mdrop::identity::{Account, Origin, Place};
 use mdrop::interrupt;
@@ -46,7 +47,7 @@ pub struct Job<'a> {
     pub run: &'a mut Run,
     /// The bar.
     pub progress: Progress,
-    output: StreamWriter<Stdout>,
+    output: StreamWriter<Output>,
     /// Whether the run must end: the output is broken, or an end was asked for.
     over: bool,
     /// Whether it was said that nothing vouches for the server.
@@ -56,7 +57,7 @@ pub struct Job<'a> {
 impl<'a> Job<'a> {
     /// A run that writes to standard output.
     pub fn new(profile: &'a Profile, known: Known, dry_run: bool, run: &'a mut Run) -> Result<Self> {
-        let output = StreamWriter::new(frame::stdout()?);
+        let output = StreamWriter::new(Output::open()?);
         let progress = Progress::new(run);
         Ok(Self { profile, account: profile.account(), known, dry_run, run, progress, output, over: false, warned: false })
     }
@@ -190,7 +191,7 @@ impl<'a> Job<'a> {
         Err(interrupt::error())
     }
 
-    /// Hands on what was written so far.
+    /// Sends what was written so far on its way.
     pub fn flush(&mut self) -> Result<()> {
         let flushed = self.output.flush();
         self.over |= flushed.is_err();
@@ -255,8 +256,8 @@ impl<'a> Job<'a> {
     /// Ends the run: messages that came whole are handed on even if it failed later.
     pub fn finish(mut self, done: Result<()>) -> Result<()> {
         let broken = self.over && !self.run.stopping();
-        let flushed = if broken { Ok(()) } else { self.flush() };
+        let written = if broken { Ok(()) } else { self.output.output_mut().finish() };
         self.progress.finish();
-        done.and(flushed)
+        done.and(written)
     }
 }

@@ -7,6 +7,7 @@ mod disk;
 mod imap;
 mod job;
 mod known;
+mod output;
 mod plan;
 mod pop3;
 mod progress;

@@ -252,6 +252,13 @@ pub fn stdout() -> Result<Stdout> {
     Ok(BufWriter::with_capacity(256 << 10, Output(File::from(fd))))
 }
 
+/// Whether standard output has a reader that can make a writer wait.
+#[must_use]
+pub fn stdout_is_pipe() -> bool {
+    let kind = rustix::fs::fstat(std::io::stdout()).map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode));
+    kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket())
+}
+
 /// Standard output with its buffer.
 pub type Stdout = BufWriter<Output>;
 

@@ -8,7 +8,7 @@ use crate::identity::Digest;
 use crate::record::Eol;
 use crate::spool::Spool;
 use crate::stream::Measure;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Write};
 
 /// How much of a message lies in memory, in octets; beyond that it lies in an unlinked temporary file.
 pub const IN_MEMORY: usize = 16 << 20;
@@ -48,7 +48,7 @@ impl Held {
     ///
     /// # Errors
     /// What the temporary file reports.
-    pub fn reader(&mut self) -> Result<Box<dyn Read + '_>> {
+    pub fn reader(&mut self) -> Result<Box<dyn BufRead + '_>> {
         self.spool.reader()
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// Octets of one message, in memory or in a file without a name.
@@ -46,16 +46,16 @@ impl Spool {
         Ok(octets)
     }
 
-    /// Reads the octets from the first to the last.
+    /// Reads the octets from the first to the last; where they lie in memory, `fill_buf` gives them all at once.
     ///
     /// # Errors
     /// What the temporary file reports.
-    pub fn reader(&mut self) -> Result<Box<dyn Read + '_>> {
+    pub fn reader(&mut self) -> Result<Box<dyn BufRead + '_>> {
         Ok(match &mut self.file {
             None => Box::new(self.memory.as_slice()),
             Some(file) => {
                 file.seek(SeekFrom::Start(0)).map_err(|e| Error::io("rewind the temporary file", e))?;
-                Box::new(file)
+                Box::new(BufReader::with_capacity(64 << 10, file))
             }
         })
     }

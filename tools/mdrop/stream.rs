@@ -19,7 +19,7 @@ use crate::identity::{Digest, Origin};
 use crate::record::{Eol, Filing, Finding, Recipient, Sender, V1};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
 /// What the X-Mdrop line says of its message.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -133,10 +133,10 @@ impl<W: Write> StreamWriter<W> {
     ///
     /// # Errors
     /// What `octets` and the output report.
-    pub fn write_octets(&mut self, meta: &Meta, octets: &mut dyn Read) -> Result<()> {
+    pub fn write_octets(&mut self, meta: &Meta, octets: &mut dyn BufRead) -> Result<()> {
         self.write_head(meta)?;
         let mut encoder = Encoder::new(meta.eol, &mut self.output);
-        io::copy(octets, &mut encoder)?;
+        copy(octets, &mut encoder)?;
         encoder.finish()?;
         Ok(self.output.write_all(b"\n")?)
     }
@@ -173,6 +173,11 @@ impl<W: Write> StreamWriter<W> {
         &self.output
     }
 
+    /// The output, to be ended: nothing else may be written to it.
+    pub fn output_mut(&mut self) -> &mut W {
+        &mut self.output
+    }
+
     /// Hands on everything written so far.
     ///
     /// # Errors
@@ -188,5 +193,21 @@ impl<W: Write> StreamWriter<W> {
     pub fn finish(mut self) -> Result<W> {
         self.output.flush()?;
         Ok(self.output)
+    }
+}
+
+/// As `io::copy`, but without a buffer between: what lies in memory goes over in one piece.
+fn copy(from: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<()> {
+    loop {
+        let piece = match from.fill_buf() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            piece => piece?,
+        };
+        if piece.is_empty() {
+            return Ok(());
+        }
+        to.write_all(piece)?;
+        let taken = piece.len();
+        from.consume(taken);
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::error::Status;
 use crate::identity::{Account, Place};
 use proptest::prelude::*;
+use std::io::BufReader;
 
 fn meta_of(octets: &[u8], uidl: &str) -> Meta {
     let mut measure = Measure::default();
@@ -16,7 +17,7 @@ fn meta_of(octets: &[u8], uidl: &str) -> Meta {
 fn stream_of(messages: &[Vec<u8>]) -> Vec<u8> {
     let mut writer = StreamWriter::new(Vec::new());
     for (i, octets) in messages.iter().enumerate() {
-        writer.write_octets(&meta_of(octets, &i.to_string()), &mut Dribble(octets)).unwrap();
+        writer.write_octets(&meta_of(octets, &i.to_string()), &mut BufReader::with_capacity(3, Dribble(octets))).unwrap();
     }
     writer.finish().unwrap()
 }
