@@ -146,6 +146,8 @@ impl Reader<'_, '_> {
         if left_out.is_some() {
             left.retain(|message| Some(message) != at.as_ref());
         }
+        // What is in none of the lines is gone only if all of them were understood.
+        let is_whole = now.failed.is_empty();
         let mut there: HashMap<(u64, Octets), Vec<Listed>> = HashMap::new();
         now.messages.into_iter().rev().for_each(|message| there.entry(self.key(&message)).or_default().push(message));
         let mut wanted = Vec::new();
@@ -155,7 +157,11 @@ impl Reader<'_, '_> {
                     self.suspect = self.suspect.take().or_else(|| (Some(&message) == at.as_ref()).then(|| found.clone()));
                     wanted.push(found);
                 }
-                None => self.job.vanished(place(&message))?,
+                None if is_whole => self.job.vanished(place(&message))?,
+                None => {
+                    let what = "it is not in the maildrop's listing any more, of which a part is not understood";
+                    self.job.fail(Some(place(&message)), Error::new(Status::TryAgain, what), message.size)?;
+                }
             }
         }
         Ok(wanted)

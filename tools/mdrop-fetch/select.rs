@@ -31,8 +31,10 @@ impl<'c> Choice<'c> {
 
     /// Whether the profile names a mailbox so that it can only mean what is others' or shared.
     fn names_foreign(&self, mailbox: &Mailbox) -> bool {
-        let named = |pattern: &String| pattern.split(['*', '%']).next().unwrap_or_default().into();
-        self.patterns.iter().any(|pattern| covers(pattern, mailbox) && self.spaces.is_foreign(&named(pattern)))
+        let named = |pattern: &String| -> Octets { pattern.split(['*', '%']).next().unwrap_or_default().into() };
+        // One that begins with a wildcard means nothing of others, even where their namespace has no prefix, as Cyrus has it.
+        let foreign = |name: &Octets| !name.as_bytes().is_empty() && self.spaces.is_foreign(name);
+        self.patterns.iter().any(|pattern| covers(pattern, mailbox) && foreign(&named(pattern)))
     }
 
     /// Why a mailbox is not read; none if it is.
@@ -158,6 +160,16 @@ mod tests {
         assert!(unread(&shared, &["%", "S*", "INBOX"], &[]), "a pattern that begins elsewhere names nothing of others");
         assert!(unread(&trash, &["*", "INBOX"], &[]) && !unread(&plain, &["*", "Shared/*"], &[]));
         assert!(unread(&folder, &["F"], &[]));
+    }
+
+    #[test]
+    fn where_foreign_names_have_no_prefix_a_wildcard_brings_in_none() {
+        let spaces = Namespaces { personal: vec!["INBOX.".into()], foreign: vec!["user.".into(), "".into()] };
+        let unread = |name: &str, pattern: &str| {
+            Choice::new(&[], &spaces, &[pattern.to_owned()], &[]).unread(&Mailbox::named(name, Some('.'), &[])).is_some()
+        };
+        assert!(!unread("INBOX.a", "*") && unread("user.bob", "*") && unread("lists", "%") && unread("lists", "*"));
+        assert!(!unread("user.bob", "user.*") && !unread("lists", "lists"));
     }
 
     #[test]

@@ -94,16 +94,27 @@ impl Reader<'_, '_> {
 
     /// What a command that went well did not bring has usually been deleted meanwhile, which is no failure; but the server must say so.
     fn tell_absent(&mut self, at: &Spot, absent: &UidSet) -> Result<()> {
-        let there = if absent.is_empty() { UidSet::new() } else { self.session.search_some(absent).unwrap_or_else(|_| absent.clone()) };
+        let there = if absent.is_empty() { UidSet::new() } else { self.still_there(at, absent) };
         for uid in absent.iter() {
             let place = at.place(Uid(uid));
             if there.contains(uid) {
-                self.job.fail(Some(place), Error::new(Status::TryAgain, "the server lists it and does not hand it out"), None)?;
+                self.job.fail(Some(place), Error::new(Status::TryAgain, "the server listed it and does not hand it out"), None)?;
             } else {
                 self.job.vanished(place)?;
             }
         }
         Ok(())
+    }
+
+    /// Those messages that the server still has, asked on another connection if this one breaks; all of them if that can't be found out.
+    fn still_there(&mut self, at: &Spot, uids: &UidSet) -> UidSet {
+        let mut found = self.session.search_some(uids);
+        if let Err(error) = found {
+            let again = !self.session.is_alive();
+            found = if again { self.connect_again(error, None).and_then(|_| self.open_again(at)) } else { Err(error) }
+                .and_then(|()| self.session.search_some(uids));
+        }
+        found.unwrap_or_else(|_| uids.clone())
     }
 
     /// Names what is left of a mailbox that can't be read on.

@@ -161,24 +161,21 @@ impl Session {
 /// Reads answers until the one with `tag`.
 fn read_until(wire: &mut Wire, tag: &[u8], each: &mut dyn FnMut(&Answer) -> Result<()>) -> Result<Condition> {
     let mut answer = Answer::default();
-    let mut goodbye = None;
     loop {
-        answer.read(wire, None).map_err(|e| last_words(e, goodbye.as_ref()))?;
-        if let Some(ended) = ending(&answer, tag, &mut goodbye)? {
+        answer.read(wire, None)?;
+        if let Some(ended) = ending(&answer, tag)? {
             return Ok(ended);
         }
         each(&answer)?;
     }
 }
 
-/// Whether an answer ends the command `tag`; notes a BYE on the way.
-fn ending(answer: &Answer, tag: &[u8], goodbye: &mut Option<Condition>) -> Result<Option<Condition>> {
+/// Whether an answer ends the command `tag`. A BYE ends all of them (RFC 9051 section 7.1.5), whatever may follow.
+fn ending(answer: &Answer, tag: &[u8]) -> Result<Option<Condition>> {
     let condition = answer.condition();
     if answer.tag() == b"*" {
-        if condition.as_ref().is_some_and(|c| c.verdict == Verdict::Bye) {
-            *goodbye = condition;
-        }
-        return Ok(None);
+        let goodbye = condition.filter(|c| c.verdict == Verdict::Bye);
+        return goodbye.map_or(Ok(None), |bye| Err(bye.error("the server ended the connection")));
     }
     let ended = condition.filter(|c| answer.tag() == tag && matches!(c.verdict, Verdict::Ok | Verdict::No | Verdict::Bad));
     let unexpected = || Error::new(Status::Protocol, format!("the server sent what is no answer: {}", answer.excerpt()));

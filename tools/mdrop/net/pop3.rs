@@ -27,6 +27,9 @@ const MOST_CAPABILITIES: usize = 1000;
 /// The most messages that one maildrop is believed to hold.
 const MOST_MESSAGES: usize = 20_000_000;
 
+/// What LIST claims of each number.
+type Sizes = BTreeMap<u64, Option<u64>>;
+
 /// A session that is logged in.
 pub struct Session {
     wire: Wire,
@@ -196,7 +199,8 @@ impl Session {
     /// # Errors
     /// [`Status::Protocol`] if the server has no UIDL; what it or the connection reports.
     pub fn list(&mut self) -> Result<Listing> {
-        let mut sizes = self.sizes()?;
+        let (mut sizes, unread) = self.sizes()?;
+        let lines = sizes.len() + unread.len();
         let mut listing = Listing::default();
         self.command(&Command::Uidl { id: None }, "UIDL").map_err(|e| {
             let what = format!("the server has no UIDL, without which messages can't be told apart ({})", e.what());
@@ -207,7 +211,7 @@ impl Session {
         self.lines(most, &mut |line| {
             let wrong = |what: String| Error::new(Status::Protocol, what);
             let Some((number, uidl)) = numbered(line).filter(|(_, uidl)| !uidl.is_empty()) else {
-                let what = format!("UIDL answer not understood: {}", String::from_utf8_lossy(line));
+                let what = format!("UIDL answer not understood: {}", excerpt(line));
                 return listing.failed.push((0, wrong(what)));
             };
             let (uidl, size) = (Octets::from(uidl), sizes.remove(&number).flatten());
@@ -221,6 +225,9 @@ impl Session {
         if listing.failed.iter().all(|(number, _)| *number != 0) {
             listing.failed.extend(unnamed);
         }
+        // A line of LIST that is not understood costs a size, unless UIDL does not name the message either.
+        let lost = lines.saturating_sub(listing.messages.len() + listing.failed.len());
+        listing.failed.extend(unread.into_iter().take(lost).map(|error| (0, error)));
         Ok(listing)
     }
 
@@ -229,20 +236,23 @@ impl Session {
     /// # Errors
     /// What the server or the connection reports.
     pub fn list_numbers(&mut self) -> Result<Listing> {
-        let messages = self.sizes()?.into_iter().map(|(number, size)| Listed { number, size, uidl: Octets::default() });
-        Ok(Listing { messages: messages.collect(), failed: Vec::new() })
+        let (sizes, unread) = self.sizes()?;
+        let messages = sizes.into_iter().map(|(number, size)| Listed { number, size, uidl: Octets::default() });
+        Ok(Listing { messages: messages.collect(), failed: unread.into_iter().map(|error| (0, error)).collect() })
     }
 
-    /// The octets of each message as the server claims them (LIST).
-    fn sizes(&mut self) -> Result<BTreeMap<u64, Option<u64>>> {
+    /// The octets of each message as the server claims them (LIST), and what is wrong with lines that are not understood.
+    fn sizes(&mut self) -> Result<(Sizes, Vec<Error>)> {
         self.command(&Command::List { id: None }, "LIST")?;
-        let mut sizes = BTreeMap::new();
+        let (mut sizes, mut unread) = (Sizes::new(), Vec::new());
         self.lines(MOST_MESSAGES, &mut |line| {
             if let Some((number, size)) = numbered(line).and_then(|(n, rest)| Some((n, leading_number(rest)?))) {
                 sizes.insert(number, Some(size).filter(|size| *size <= LARGEST_CLAIM));
+            } else {
+                unread.push(Error::new(Status::Protocol, format!("LIST answer not understood: {}", excerpt(line))));
             }
         })?;
-        Ok(sizes)
+        Ok((sizes, unread))
     }
 
     /// Marks a message as deleted; it goes with a clean [`Session::quit`] and not before.
@@ -277,6 +287,11 @@ pub struct Listing {
     pub messages: Vec<Listed>,
     /// Messages, by number (0: not known), that can't be told apart, and why.
     pub failed: Vec<(u64, Error)>,
+}
+
+/// The beginning of a line, for messages.
+fn excerpt(line: &[u8]) -> String {
+    String::from_utf8_lossy(line.get(..80).unwrap_or(line)).into_owned()
 }
 
 fn numbered(line: &[u8]) -> Option<(u64, &[u8])> {

@@ -208,7 +208,9 @@ impl<'a> Tokens<'a> {
     fn literal(&mut self) -> Option<Token<'a>> {
         let end = memchr::memchr(b'}', self.text)?;
         self.take(end + 1);
-        Some(match self.literals.next()? {
+        // With anything else behind it its length was not the true one.
+        let ends = matches!(self.text.first(), None | Some(b' ' | b'(' | b')'));
+        Some(match self.literals.next().filter(|_| ends)? {
             Literal::Kept(octets) => Token::Text(Cow::Borrowed(octets)),
             Literal::Message => Token::Message,
         })

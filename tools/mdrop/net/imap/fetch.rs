@@ -5,9 +5,9 @@
 //! blocks on writing never waits for us while we wait for it. BODY.PEEK alone is asked for, which leaves
 //! `\Seen` as it is (RFC 9051 section 6.4.5).
 
+use super::Session;
 use super::answer::{Answer, Condition, Verdict};
 use super::messages::{Body, Fetched};
-use super::{Session, last_words};
 use crate::error::{Error, Result, Status};
 use crate::held::{Held, Taker};
 use crate::identity::Uid;
@@ -61,8 +61,7 @@ impl Session {
     /// # Errors
     /// What the connection or `taker` reports. Messages handed over before are whole.
     pub fn fetch(&mut self, wanted: &[Wanted], taker: &mut dyn Taker<Uid>) -> Result<()> {
-        let mut reading =
-            Reading { queue: batches(wanted), sent: VecDeque::new(), answer: Answer::default(), held: Held::default(), goodbye: None };
+        let mut reading = Reading { queue: batches(wanted), sent: VecDeque::new(), answer: Answer::default(), held: Held::default() };
         let done = self.fetch_all(&mut reading, taker);
         self.broken_at = done.as_ref().err().and_then(|_| reading.awaited());
         self.noting_death(done)
@@ -84,8 +83,7 @@ impl Session {
             if wire.would_wait() {
                 taker.waiting()?;
             }
-            let read = reading.answer.read(wire, Some(&mut reading.held));
-            read.map_err(|e| last_words(e, reading.goodbye.as_ref()))?;
+            reading.answer.read(wire, Some(&mut reading.held))?;
             reading.take(taker)?;
         }
     }
@@ -97,7 +95,6 @@ struct Reading {
     sent: VecDeque<Sent>,
     answer: Answer,
     held: Held,
-    goodbye: Option<Condition>,
 }
 
 impl Reading {
@@ -114,7 +111,7 @@ impl Reading {
             return self.take_message(fetched, taker);
         }
         let Some(tag) = self.sent.front().map(|sent| sent.tag.as_slice()) else { return Ok(()) };
-        match super::ending(&self.answer, tag, &mut self.goodbye)? {
+        match super::ending(&self.answer, tag)? {
             Some(ended) => self.end_command(&ended, taker),
             None => Ok(()),
         }

@@ -143,7 +143,7 @@ impl Session {
     /// All mailboxes, as the server lists them. A line that can't be understood costs its mailbox only.
     ///
     /// # Errors
-    /// What the server or the connection reports.
+    /// What the server or the connection reports; [`Status::Protocol`] if there are none.
     pub fn mailboxes(&mut self) -> Result<Mailboxes> {
         let special = self.offers("SPECIAL-USE") && self.offers("LIST-EXTENDED");
         let command = if special { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" };
@@ -159,6 +159,10 @@ impl Session {
             }
             Ok(())
         })?;
+        if listed.all.is_empty() && listed.failed.is_empty() {
+            // Every account has an INBOX (RFC 9051 section 5.1).
+            return Err(Error::new(Status::Protocol, "LIST: the server lists no mailbox"));
+        }
         Ok(listed)
     }
 
@@ -201,7 +205,7 @@ impl Session {
     /// Opens a mailbox for reading only: nothing done in it changes even a flag (RFC 9051 section 6.3.3).
     ///
     /// # Errors
-    /// What the server says if it refuses; [`Status::Protocol`] if it names no UIDVALIDITY.
+    /// What the server says if it refuses; [`Status::Protocol`] if it names no UIDVALIDITY or no count.
     pub fn examine(&mut self, mailbox: &Mailbox) -> Result<Opened> {
         self.open("EXAMINE", mailbox)
     }
@@ -215,12 +219,12 @@ impl Session {
     }
 
     fn open(&mut self, verb: &str, mailbox: &Mailbox) -> Result<Opened> {
-        let (mut exists, mut uidvalidity, mut highest_modseq, mut uids_are_not_kept) = (0, None, None, false);
+        let (mut exists, mut uidvalidity, mut highest_modseq, mut uids_are_not_kept) = (None, None, None, false);
         let condstore = if self.offers("CONDSTORE") { " (CONDSTORE)" } else { "" };
         let command = format!("{verb} {}{condstore}", quote(&mailbox.wire)?);
         let ended = self.command(&command, verb, &mut |answer| {
             if let Some((number, _)) = answer.numbered("EXISTS") {
-                exists = number;
+                exists = Some(number);
             }
             if let Some(condition) = answer.condition() {
                 match condition.code.as_str() {
@@ -233,8 +237,10 @@ impl Session {
             Ok(())
         })?;
         let uidvalidity = uidvalidity.filter(|v| *v > 0).map(UidValidity);
-        let missing = || Error::new(Status::Protocol, format!("{verb}: the server names no UIDVALIDITY"));
-        let uidvalidity = uidvalidity.ok_or_else(missing)?;
+        let missing = |what: &str| Error::new(Status::Protocol, format!("{verb}: the server {what}"));
+        let uidvalidity = uidvalidity.ok_or_else(|| missing("names no UIDVALIDITY"))?;
+        // Both must be told (RFC 9051 section 6.3.2); a count that is lost on the way makes no empty mailbox.
+        let exists = exists.ok_or_else(|| missing("does not say how many messages there are"))?;
         self.exists = exists;
         Ok(Opened { uidvalidity, exists, highest_modseq, uids_are_not_kept, read_only: ended.code == "READ-ONLY" })
     }

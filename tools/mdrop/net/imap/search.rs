@@ -42,13 +42,16 @@ impl Session {
     fn search(&mut self, command: &str) -> Result<UidSet> {
         let mut found = UidSet::new();
         // Judged at the end, so that an odd answer costs an error and not the connection.
-        let mut odd = None;
+        let (mut odd, mut answered) = (None, false);
         self.command(command, "UID SEARCH", &mut |answer| {
+            answered |= answer.data("SEARCH").is_some() || answer.data("ESEARCH").is_some();
             if take(answer, &mut found).is_none() {
                 odd = Some(format!("SEARCH answer not understood: {}", answer.excerpt()));
             }
             Ok(())
         })?;
+        // A server that finds nothing says so (RFC 9051 section 6.4.4).
+        let odd = odd.or_else(|| (!answered).then(|| "UID SEARCH: the server does not say what it found".to_owned()));
         odd.map_or(Ok(found), |what| Err(Error::new(Status::Protocol, what)))
     }
 }

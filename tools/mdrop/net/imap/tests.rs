@@ -231,7 +231,7 @@ fn names_are_in_utf8_where_the_server_lets_it_be_enabled() {
         ("CAPABILITY", capabilities),
         ("ENABLE UTF8=ACCEPT", enabled),
         ("LIST", list),
-        ("EXAMINE \"Entw\u{fc}rfe & mehr\"", "* OK [UIDVALIDITY 1]\r\nTAG OK\r\n".to_owned()),
+        ("EXAMINE \"Entw\u{fc}rfe & mehr\"", "* 0 EXISTS\r\n* OK [UIDVALIDITY 1]\r\nTAG OK\r\n".to_owned()),
     ];
     let mut session = connect("* OK\r\n", script).unwrap();
     let all = session.mailboxes().unwrap().all;
@@ -272,4 +272,29 @@ fn a_refusal_that_is_about_the_server_ends_the_session_so_that_there_is_a_pause(
         let mailbox = Mailbox::named("INBOX", None, &[]);
         assert_eq!((counting.status(&mailbox).err().map(|e| e.status()), counting.is_alive()), (Some(Status::TryAgain), true), "{code}");
     }
+}
+
+#[test]
+fn a_message_whose_length_is_not_the_true_one_is_never_handed_on_short() {
+    let (seen, ..) = fetched(&[("UID FETCH", "* 1 FETCH (UID 1 BODY[] {4}\r\nOnce upon)\r\nTAG OK done\r\n")]);
+    assert!(seen.first().is_some_and(|first| first.starts_with("Uid(1) failed 76 its answer is not understood")), "{seen:?}");
+}
+
+#[test]
+fn a_goodbye_ends_the_session_at_once_whatever_follows() {
+    let (seen, ended, alive) =
+        fetched(&[("UID FETCH", "* BYE [UNAVAILABLE] so long\r\n* 1 FETCH (UID 1 BODY[] {1}\r\na)\r\nTAG OK done\r\n")]);
+    assert_eq!((seen.len(), ended.map(|e| e.0), alive), (0, Some(75), false));
+}
+
+#[test]
+fn an_answer_that_lacks_what_it_must_have_is_no_empty_one() {
+    let told = |error: Option<Error>| error.map(|e| (e.status(), e.to_string()));
+    let protocol = |what: &str| Some((Status::Protocol, what.to_owned()));
+    let examined = session(&[("EXAMINE", "* OK [UIDVALIDITY 9] ok\r\nTAG OK\r\n")]).examine(&Mailbox::named("INBOX", None, &[]));
+    assert_eq!(told(examined.err()), protocol("EXAMINE: the server does not say how many messages there are"));
+    assert_eq!(told(session(&[("LIST", "TAG OK\r\n")]).mailboxes().err()), protocol("LIST: the server lists no mailbox"));
+    let searched = |answer: &'static str| session(&[("UID SEARCH", answer)]).search_all();
+    assert_eq!(told(searched("TAG OK\r\n").err()), protocol("UID SEARCH: the server does not say what it found"));
+    assert!(searched("* SEARCH\r\nTAG OK\r\n").is_ok_and(|found| found.is_empty()));
 }

@@ -71,6 +71,16 @@ fn a_listing_needs_unique_ids_and_a_bad_line_costs_its_message() {
 }
 
 #[test]
+fn a_message_that_only_a_broken_line_of_list_could_name_is_missed() {
+    let failed = |uidl: &str| {
+        let listing = session(&[("LIST", "+OK\r\n1 10\r\n?\r\n.\r\n"), ("UIDL", uidl)], true).unwrap().list().unwrap();
+        listing.failed.iter().map(|(number, error)| format!("{number} {error}")).collect::<Vec<_>>()
+    };
+    assert_eq!(failed("+OK\r\n1 a\r\n.\r\n"), ["0 LIST answer not understood: ?"]);
+    assert!(failed("+OK\r\n1 a\r\n2 b\r\n.\r\n").is_empty());
+}
+
+#[test]
 fn a_login_is_refused_in_the_servers_words() {
     for (answer, status) in [("-ERR [AUTH] wrong\r\n", 77), ("-ERR wrong\r\n", 77), ("-ERR [IN-USE] locked\r\n", 75), ("what\r\n", 76)] {
         let script = vec![("CAPA", "-ERR\r\n".to_owned()), ("USER", "+OK\r\n".to_owned()), ("PASS", answer.to_owned())];
