@@ -30,7 +30,7 @@ use native_tls::{Identity, TlsAcceptor};
 
 pub use faults::Faults;
 pub use sasl::LoginFault;
-pub use store::{Content, Mailbox, Message};
+pub use store::{Content, Mailbox, Message, internal_date};
 use wire::{Traffic, Wire};
 
 /// A certificate and its key, both PEM; the key as PKCS #8.
@@ -234,6 +234,11 @@ impl Running {
         (self.shared.traffic.sent(), self.shared.traffic.received())
     }
 
+    /// Serves a connection that was accepted elsewhere, without implicit TLS.
+    pub fn serve(&self, stream: TcpStream, pop3: bool) {
+        begin(stream, &self.shared, if pop3 { Protocol::Pop3 } else { Protocol::Imap }, false);
+    }
+
     /// Cuts all connections; the server goes on.
     pub fn cut_connections(&self) {
         for (stream, _) in lock(&self.shared.connections).iter() {
@@ -276,16 +281,21 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, protocol: Protocol, tls:
             return;
         }
         let Ok(stream) = stream else { continue };
-        let Ok(handle) = stream.try_clone() else { continue };
-        let for_thread = Arc::clone(shared);
-        let thread = thread::spawn(move || {
-            // A connection that ends in an error is the client's to notice, or the fault that a test asked for.
-            let _ = serve(stream, &for_thread, protocol, tls);
-        });
-        let mut connections = lock(&shared.connections);
-        connections.retain(|(_, thread)| !thread.is_finished());
-        connections.push((handle, thread));
+        begin(stream, shared, protocol, tls);
     }
+}
+
+/// Serves a connection in a thread of its own.
+fn begin(stream: TcpStream, shared: &Arc<Shared>, protocol: Protocol, tls: bool) {
+    let Ok(handle) = stream.try_clone() else { return };
+    let for_thread = Arc::clone(shared);
+    let thread = thread::spawn(move || {
+        // A connection that ends in an error is the client's to notice, or the fault that a test asked for.
+        let _ = serve(stream, &for_thread, protocol, tls);
+    });
+    let mut connections = lock(&shared.connections);
+    connections.retain(|(_, thread)| !thread.is_finished());
+    connections.push((handle, thread));
 }
 
 fn serve(stream: TcpStream, shared: &Shared, protocol: Protocol, tls: bool) -> io::Result<()> {
