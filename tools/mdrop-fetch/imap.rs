@@ -14,11 +14,10 @@ use mdrop::record::Volume;
 /// Reads every mailbox that the profile names.
 pub fn read(job: &mut Job) -> Result<()> {
     let mut reader = Reader::connect(job)?;
-    let Mailboxes { all: mailboxes, failed, .. } = reader.persist(&mut Session::mailboxes)?;
+    let (Mailboxes { all: mailboxes, failed, .. }, spaces) = reader.persist(&mut Session::mailboxes)?;
     for error in failed {
         reader.job.fail_account(error)?;
     }
-    let spaces = reader.persist(&mut Session::namespaces)?;
     let account = &reader.job.profile.account;
     let choice = Choice::new(&mailboxes, &spaces, &account.mailboxes, &account.exclude);
     for mailbox in &mailboxes {
@@ -104,8 +103,21 @@ impl<'j, 'a> Reader<'j, 'a> {
 
     fn read_one(&mut self, mailbox: &Mailbox) -> Result<()> {
         match self.read_mailbox(mailbox) {
-            Err(error) if !self.job.is_over() && !self.job.run.stopping() => self.job.fail_mailbox(&mailbox.name, error),
+            Err(error) if !self.job.is_over() && !self.job.run.stopping() => {
+                self.job.fail_mailbox(&mailbox.name, error)?;
+                self.forgive();
+                Ok(())
+            }
             done => done,
+        }
+    }
+
+    /// A server that kept refusing one mailbox may let us read the next one: one more connection tells.
+    fn forgive(&mut self) {
+        if self.given_up && self.session.is_refused() {
+            let fresh = Session::connect(&self.job.profile.account, &self.secret, &mut |_, _| {});
+            self.patience = Patience::of(self.job.profile);
+            self.given_up = fresh.map(|session| self.session = session).is_err();
         }
     }
 }

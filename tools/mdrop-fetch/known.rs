@@ -35,6 +35,12 @@ impl Known {
         self.mailboxes.get(mailbox)?.get(&uidvalidity)
     }
 
+    /// How many messages of a mailbox are known, under the UIDVALIDITY under which most are.
+    pub fn most(&self, mailbox: &Octets) -> u64 {
+        let generations = self.mailboxes.get(mailbox).into_iter().flat_map(HashMap::values);
+        generations.map(|known| known.uids.len()).max().unwrap_or(0)
+    }
+
     /// The UIDVALIDITY under which a mailbox is known, if it is another than the one it has now.
     pub fn other_generation(&self, mailbox: &Octets, uidvalidity: UidValidity) -> Option<UidValidity> {
         let generations = self.mailboxes.get(mailbox)?;

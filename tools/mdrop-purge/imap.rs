@@ -30,14 +30,13 @@ pub fn purge(job: &mut Job, proved: Vec<Receipt>) -> Result<()> {
     let account = &job.profile.account;
     let mut session = Session::connect(account, &secret, &mut |step, facts| job.run.detail(&format!("{step}: {facts}")))?;
     mdrop::net::unverified(&account.host, session.tls().as_ref()).map_or(Ok(()), |finding| job.run.find(finding))?;
-    let listed = session.mailboxes()?.all;
-    let spaces = session.namespaces()?;
+    let (listed, spaces) = session.mailboxes()?;
     for ((name, uidvalidity), copies) in mailboxes {
         if job.run.stopping() {
             return Err(mdrop::interrupt::error());
         }
         let about = format!("{}/{name}", job.profile.name);
-        match open(&mut session, &listed, &spaces, (&name, uidvalidity), job.writer.is_some()) {
+        match open(&mut session, &listed.all, &spaces, (&name, uidvalidity), job.writer.is_some()) {
             Ok(Ok(opened)) => purge_mailbox(job, &mut session, opened, copies).map_err(|e| e.about(&about))?,
             Ok(Err(why)) => copies.values().try_for_each(|receipt| job.keep(receipt, why.clone()))?,
             Err(e) => return Err(e.about(&about)),

@@ -2,7 +2,7 @@
 
 use super::Reader;
 use crate::job::{Facts, Job};
-use crate::known::KnownMailbox;
+use crate::known::{Known, KnownMailbox};
 use crate::plan::{self, Plan};
 use crate::retry::Patience;
 use mdrop::error::{Error, Result, Status};
@@ -57,7 +57,7 @@ impl Reader<'_, '_> {
     fn look(&mut self, mailbox: &Mailbox) -> Result<Contents> {
         loop {
             let known = &self.job.known;
-            match look(&mut self.session, mailbox, &|validity| known.of(&mailbox.name, validity)) {
+            match look(&mut self.session, mailbox, known) {
                 Err(error) if !self.session.is_alive() => drop(self.connect_again(error, None)?),
                 seen => return seen,
             }
@@ -136,18 +136,18 @@ fn fetch_alone_first(session: &mut Session, wanted: &[Wanted], suspect: Option<U
 }
 
 /// Opens a mailbox and lists it: of many known messages only which UIDs there are, and what is new or a sample of what is known.
-fn look<'k>(session: &mut Session, mailbox: &Mailbox, known: &dyn Fn(UidValidity) -> Option<&'k KnownMailbox>) -> Result<Contents> {
+fn look(session: &mut Session, mailbox: &Mailbox, known: &Known) -> Result<Contents> {
+    let all = |opened: Opened, listing: Listing| Contents { opened, uids: uids_of(&listing).collect(), listing, bytes: None };
+    if known.most(&mailbox.name) < MANY {
+        return session.examine_and_list(mailbox).map(|(opened, listing)| all(opened, listing));
+    }
     let opened = session.examine(mailbox)?;
     if opened.exists == 0 {
-        return Ok(Contents { opened, uids: UidSet::new(), listing: Listing::default(), bytes: None });
+        return Ok(all(opened, Listing::default()));
     }
-    let known = known(opened.uidvalidity).filter(|known| known.uids.len() >= MANY && !opened.uids_are_not_kept);
-    if let Some(contents) = known.map(|known| look_briefly(session, mailbox, opened, known)).transpose()?.flatten() {
-        return Ok(contents);
-    }
-    let listing = session.list_messages()?;
-    let uids = uids_of(&listing).collect();
-    Ok(Contents { opened, uids, listing, bytes: None })
+    let known = known.of(&mailbox.name, opened.uidvalidity).filter(|known| known.uids.len() >= MANY && !opened.uids_are_not_kept);
+    let brief = known.map(|known| look_briefly(session, mailbox, opened, known)).transpose()?.flatten();
+    brief.map_or_else(|| session.list_messages().map(|listing| all(opened, listing)), Ok)
 }
 
 /// None where the server's answers are no basis for that.

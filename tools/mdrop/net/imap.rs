@@ -29,6 +29,7 @@ use crate::net::wire::{TlsFacts, Wire};
 use crate::net::{Narrator, tls};
 use crate::profile::AccountSettings;
 use answer::Answer;
+use login::LoggedIn;
 use std::collections::BTreeSet;
 use tap::{Shared, Tap};
 
@@ -38,6 +39,8 @@ pub struct Session {
     shared: Shared,
     capabilities: BTreeSet<String>,
     alive: bool,
+    /// Whether that is because of a refusal, and not because the connection broke.
+    refused: bool,
     /// Whether names are in UTF-8 and no more in modified UTF-7.
     utf8: bool,
     /// How many messages the open mailbox held when it was opened.
@@ -62,11 +65,13 @@ impl Session {
             login::greet(&mut wire).map_err(about)?;
         }
         let offered = login::ask_capabilities(&mut wire).map_err(about)?;
-        let (carrier, shared, auth) = login::log_in(wire, &offered, account, secret).map_err(about)?;
+        let logged_in = login::log_in(wire, &offered, account, secret).map_err(about)?;
+        let LoggedIn { carrier, shared, auth, capabilities } = logged_in;
         shared.lock().wire.logged_in();
         narrate("login", &format!("{} by {}", account.username, auth.name()));
-        let mut session = Self { carrier, shared, capabilities: BTreeSet::new(), alive: true, utf8: false, exists: 0, broken_at: None };
-        session.capabilities = session.ask_capabilities().map_err(about)?;
+        let mut session =
+            Self { carrier, shared, capabilities: BTreeSet::new(), alive: true, refused: false, utf8: false, exists: 0, broken_at: None };
+        session.capabilities = capabilities.map_or_else(|| session.ask_capabilities(), Ok).map_err(about)?;
         let all: Vec<&str> = session.capabilities.iter().map(String::as_str).collect();
         narrate("capabilities", &all.join(" "));
         session.enable_utf8().map_err(about)?;
@@ -89,6 +94,12 @@ impl Session {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.alive
+    }
+
+    /// Whether the connection was given up after a refusal that is about the server, and did not break.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused
     }
 
     /// The message that was awaited next when the connection broke, if one was.
@@ -136,8 +147,13 @@ impl Session {
     /// Runs a command, hands each untagged answer to `each`, and returns what the server says at its end: OK, NO or BAD.
     fn exchange(&mut self, command: &str, each: &mut dyn FnMut(&Answer) -> Result<()>) -> Result<Condition> {
         let tag = self.send(command)?;
+        self.finish(&tag, each)
+    }
+
+    /// The second half of [`Session::exchange`], for the command that was sent with `tag`.
+    fn finish(&mut self, tag: &[u8], each: &mut dyn FnMut(&Answer) -> Result<()>) -> Result<Condition> {
         let shared = self.shared.clone();
-        let ended = read_until(&mut shared.lock().wire, &tag, each);
+        let ended = read_until(&mut shared.lock().wire, tag, each);
         self.noting_death(ended)
     }
 
@@ -149,6 +165,7 @@ impl Session {
 
     /// The failure that a refusal is. After one that is about the server the session is given up, so that there is a pause.
     fn refused(&mut self, ended: &Condition, doing: &str) -> Error {
+        self.refused |= ended.is_about_server();
         self.alive &= !ended.is_about_server();
         ended.error(doing)
     }

@@ -92,14 +92,19 @@ pub(super) fn ask_capabilities(wire: &mut Wire) -> Result<BTreeSet<String>> {
     Ok(named.flat_map(|names| String::from_utf8_lossy(names).split_whitespace().map(str::to_ascii_uppercase).collect::<Vec<_>>()).collect())
 }
 
+/// A connection on which the login is done.
+pub(super) struct LoggedIn {
+    pub carrier: imap::Session<Tap>,
+    pub shared: Shared,
+    /// The way it went.
+    pub auth: Auth,
+    /// What the server offers from now on, if it said so.
+    pub capabilities: Option<BTreeSet<String>>,
+}
+
 /// Logs in by the best way that server, profile and line allow; a mechanism that the server turns out not to have is left for the
-/// next, but never one by which it has refused the login. Returns the way it went.
-pub(super) fn log_in(
-    mut wire: Wire,
-    offered: &BTreeSet<String>,
-    account: &AccountSettings,
-    secret: &Secret,
-) -> Result<(imap::Session<Tap>, Shared, Auth)> {
+/// next, but never one by which it has refused the login.
+pub(super) fn log_in(mut wire: Wire, offered: &BTreeSet<String>, account: &AccountSettings, secret: &Secret) -> Result<LoggedIn> {
     if account.username.contains(['\r', '\n', '\0']) {
         return Err(Error::new(Status::Config, "the user name holds a control character"));
     }
@@ -112,13 +117,17 @@ pub(super) fn log_in(
         let auth = choose(&left, &said, means)?;
         if auth == Auth::Login {
             let shared = Shared::new(wire);
-            return login(&shared, &account.username, secret).map(|session| (session, shared, auth));
+            let carrier = login(&shared, &account.username, secret)?;
+            let capabilities = shared.lock().ended().as_ref().and_then(told_capabilities);
+            return Ok(LoggedIn { carrier, shared, auth, capabilities });
         }
-        let refused = authenticate(&mut wire, auth, account, secret, at_once)?;
-        match refused {
-            None => return adopted(wire).map(|(session, shared)| (session, shared, auth)),
-            Some(error) if means.wanted.is_some() => return Err(error),
-            Some(_) => left.retain(|other| *other != auth),
+        match authenticate(&mut wire, auth, account, secret, at_once)? {
+            Ok(ended) => {
+                let (carrier, shared) = adopted(wire)?;
+                return Ok(LoggedIn { carrier, shared, auth, capabilities: told_capabilities(&ended) });
+            }
+            Err(error) if means.wanted.is_some() => return Err(error),
+            Err(_) => left.retain(|other| *other != auth),
         }
     }
 }
@@ -133,8 +142,21 @@ fn ways(offered: &BTreeSet<String>) -> (Vec<Auth>, String) {
     (all, if names.is_empty() { "nothing (LOGINDISABLED)".into() } else { names.join(", ") })
 }
 
-/// AUTHENTICATE (RFC 9051 section 6.2.2). Returns none if that was the login, or what the server said if it does not have the mechanism.
-fn authenticate(wire: &mut Wire, auth: Auth, account: &AccountSettings, secret: &Secret, at_once: bool) -> Result<Option<Error>> {
+/// What the server offers after login, if it says so with its consent (RFC 9051 section 7.1, CAPABILITY).
+fn told_capabilities(ended: &Condition) -> Option<BTreeSet<String>> {
+    let names = Some(&ended.arguments).filter(|_| ended.verdict == Verdict::Ok && ended.code == "CAPABILITY")?;
+    Some(names.split_whitespace().map(str::to_ascii_uppercase).collect())
+}
+
+/// AUTHENTICATE (RFC 9051 section 6.2.2). Returns how it ended if that was the login, or what the server said if it does not have the
+/// mechanism.
+fn authenticate(
+    wire: &mut Wire,
+    auth: Auth,
+    account: &AccountSettings,
+    secret: &Secret,
+    at_once: bool,
+) -> Result<std::result::Result<Condition, Error>> {
     let mut dialogue = Dialogue::new(auth, account, secret)?;
     let command = format!("AUTHENTICATE {}", dialogue.begin(if at_once { LONGEST_COMMAND } else { 0 }));
     let mut challenges = 0;
@@ -144,11 +166,11 @@ fn authenticate(wire: &mut Wire, auth: Auth, account: &AccountSettings, secret: 
     });
     let (ended, _) = ended.map_err(|e| dialogue.explain(&e))?;
     if ended.verdict == Verdict::Ok {
-        return dialogue.conclude().map(|()| None);
+        return dialogue.conclude().map(|()| Ok(ended));
     }
     let error = hinted(dialogue.explain(&refusal(&ended)), auth);
     let unknown = challenges == 0 && is_unknown(&ended, dialogue.has_spoken());
-    if unknown { Ok(Some(error)) } else { Err(error) }
+    if unknown { Ok(Err(error)) } else { Err(error) }
 }
 
 /// Whether the server says with its first word that it does not have the mechanism. After a password or a proof went with

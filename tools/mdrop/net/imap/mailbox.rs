@@ -1,6 +1,7 @@
 //! Mailboxes: which there are, opening one, and counting one without opening it.
 
 use super::answer::{Answer, Token, number};
+use super::messages::{Listing, list_command};
 use super::{Session, Verdict, quote};
 use crate::error::{Error, Result, Status};
 use crate::identity::UidValidity;
@@ -140,30 +141,31 @@ fn decode(wire: &[u8], utf8: bool) -> Octets {
 }
 
 impl Session {
-    /// All mailboxes, as the server lists them. A line that can't be understood costs its mailbox only.
+    /// All mailboxes, as the server lists them, and the account's namespaces, which are empty where the server does not tell. A line that
+    /// can't be understood costs its mailbox only.
     ///
     /// # Errors
     /// What the server or the connection reports; [`Status::Protocol`] if there are none.
-    pub fn mailboxes(&mut self) -> Result<Mailboxes> {
+    pub fn mailboxes(&mut self) -> Result<(Mailboxes, Namespaces)> {
         let special = self.offers("SPECIAL-USE") && self.offers("LIST-EXTENDED");
-        let command = if special { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" };
-        let mut listed = Mailboxes::default();
-        let utf8 = self.utf8;
-        self.command(command, "LIST", &mut |answer| {
+        let list = self.send(if special { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" })?;
+        let spaces = if self.offers("NAMESPACE") { Some(self.send("NAMESPACE")?) } else { None };
+        let (mut listed, utf8) = (Mailboxes::default(), self.utf8);
+        let ended = self.finish(&list, &mut |answer| {
             listed.take(answer, utf8);
-            if listed.all.len() + listed.failed.len() > MOST_MAILBOXES {
-                return Err(Error::new(
-                    Status::Protocol,
-                    format!("the server lists more than {MOST_MAILBOXES} mailboxes and does not end"),
-                ));
-            }
-            Ok(())
+            let most = || format!("the server lists more than {MOST_MAILBOXES} mailboxes and does not end");
+            let few = listed.all.len() + listed.failed.len() <= MOST_MAILBOXES;
+            if few { Ok(()) } else { Err(Error::new(Status::Protocol, most())) }
         })?;
+        let spaces = spaces.map(|tag| self.namespaces(&tag)).transpose()?.unwrap_or_default();
+        if ended.verdict != Verdict::Ok {
+            return Err(self.refused(&ended, "LIST"));
+        }
         if listed.all.is_empty() && listed.failed.is_empty() {
             // Every account has an INBOX (RFC 9051 section 5.1).
             return Err(Error::new(Status::Protocol, "LIST: the server lists no mailbox"));
         }
-        Ok(listed)
+        Ok((listed, spaces))
     }
 
     /// Asks for names and messages in UTF-8 where the server offers it (RFC 6855): without, it may alter messages whose header is.
@@ -181,17 +183,9 @@ impl Session {
         Ok(())
     }
 
-    /// The account's namespaces; empty where the server does not tell.
-    ///
-    /// # Errors
-    /// What the connection reports.
-    pub fn namespaces(&mut self) -> Result<Namespaces> {
-        let mut spaces = Namespaces::default();
-        if !self.offers("NAMESPACE") {
-            return Ok(spaces);
-        }
-        let utf8 = self.utf8;
-        self.exchange("NAMESPACE", &mut |answer| {
+    fn namespaces(&mut self, tag: &[u8]) -> Result<Namespaces> {
+        let (mut spaces, utf8) = (Namespaces::default(), self.utf8);
+        self.finish(tag, &mut |answer| {
             let Some(mut tokens) = answer.data("NAMESPACE") else { return Ok(()) };
             for kind in 0..3 {
                 let prefixes = namespace_prefixes(&mut tokens, utf8).unwrap_or_default();
@@ -218,11 +212,35 @@ impl Session {
         self.open("SELECT", mailbox)
     }
 
+    /// Opens a mailbox for reading only and lists it, in one round trip. The mailbox may be empty, and then nothing else is in the listing.
+    ///
+    /// # Errors
+    /// As [`Session::examine`] and [`Session::list_messages`].
+    pub fn examine_and_list(&mut self, mailbox: &Mailbox) -> Result<(Opened, Listing)> {
+        let open = self.send(&self.open_command("EXAMINE", mailbox)?)?;
+        let list = self.send(&list_command("1:*"))?;
+        let opened = self.opened("EXAMINE", &open);
+        if !self.alive {
+            return opened.map(|opened| (opened, Listing::default()));
+        }
+        // Whatever became of the first, the answer to the second is on its way.
+        let listing = self.list_on(&list, opened.as_ref().ok().map(|opened| opened.exists));
+        opened.and_then(|opened| listing.map(|listing| (opened, listing)))
+    }
+
     fn open(&mut self, verb: &str, mailbox: &Mailbox) -> Result<Opened> {
-        let (mut exists, mut uidvalidity, mut highest_modseq, mut uids_are_not_kept) = (None, None, None, false);
+        let tag = self.send(&self.open_command(verb, mailbox)?)?;
+        self.opened(verb, &tag)
+    }
+
+    fn open_command(&self, verb: &str, mailbox: &Mailbox) -> Result<String> {
         let condstore = if self.offers("CONDSTORE") { " (CONDSTORE)" } else { "" };
-        let command = format!("{verb} {}{condstore}", quote(&mailbox.wire)?);
-        let ended = self.command(&command, verb, &mut |answer| {
+        Ok(format!("{verb} {}{condstore}", quote(&mailbox.wire)?))
+    }
+
+    fn opened(&mut self, verb: &str, tag: &[u8]) -> Result<Opened> {
+        let (mut exists, mut uidvalidity, mut highest_modseq, mut uids_are_not_kept) = (None, None, None, false);
+        let ended = self.finish(tag, &mut |answer| {
             if let Some((number, _)) = answer.numbered("EXISTS") {
                 exists = Some(number);
             }
@@ -236,6 +254,9 @@ impl Session {
             }
             Ok(())
         })?;
+        if ended.verdict != Verdict::Ok {
+            return Err(self.refused(&ended, verb));
+        }
         let uidvalidity = uidvalidity.filter(|v| *v > 0).map(UidValidity);
         let missing = |what: &str| Error::new(Status::Protocol, format!("{verb}: the server {what}"));
         let uidvalidity = uidvalidity.ok_or_else(|| missing("names no UIDVALIDITY"))?;

@@ -100,6 +100,11 @@ fn body(token: Token<'_>) -> Option<Body> {
     }
 }
 
+/// The command that lists messages.
+pub(super) fn list_command(uids: &str) -> String {
+    format!("UID FETCH {uids} (UID RFC822.SIZE INTERNALDATE FLAGS)")
+}
+
 impl Session {
     /// Lists the open mailbox. A line that can't be understood costs its message only, and so does a message for which the server
     /// refuses to list all: the others are asked for without it.
@@ -107,8 +112,18 @@ impl Session {
     /// # Errors
     /// What the server or the connection reports.
     pub fn list_messages(&mut self) -> Result<Listing> {
+        let tag = self.send(&list_command("1:*"))?;
+        self.list_on(&tag, Some(self.exists.max(1)))
+    }
+
+    /// The second half of it, for a mailbox that holds so many messages; none if it could not be opened, and there is nothing to list.
+    pub(super) fn list_on(&mut self, tag: &[u8], exists: Option<u32>) -> Result<Listing> {
         let mut listing = Listing::default();
-        let ended = self.list_into("1:*", &mut listing)?;
+        let ended = self.take_listing(tag, &mut listing)?;
+        if exists.is_none() || (exists == Some(0) && ended.verdict != Verdict::Ok) {
+            // Of an empty mailbox 1:* names nothing, which some servers call BAD.
+            return Ok(Listing::default());
+        }
         if ended.verdict != Verdict::Ok {
             let refused = self.refused(&ended, "listing");
             if ended.verdict == Verdict::Bad || !self.alive {
@@ -158,10 +173,14 @@ impl Session {
     }
 
     fn list_into(&mut self, uids: &str, listing: &mut Listing) -> Result<Condition> {
-        let command = format!("UID FETCH {uids} (UID RFC822.SIZE INTERNALDATE FLAGS)");
+        let tag = self.send(&list_command(uids))?;
+        self.take_listing(&tag, listing)
+    }
+
+    fn take_listing(&mut self, tag: &[u8], listing: &mut Listing) -> Result<Condition> {
         // Some may have come since it was opened, but not as many again.
         let most = (self.exists as usize).saturating_mul(2).saturating_add(100_000);
-        self.exchange(&command, &mut |answer| {
+        self.finish(tag, &mut |answer| {
             if listing.messages.len() + listing.failed.len() > most {
                 return Err(Error::new(Status::Protocol, format!("the server lists more than {most} messages and does not end")));
             }

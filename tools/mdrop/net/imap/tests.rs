@@ -173,7 +173,7 @@ fn mailboxes_have_their_names_decoded_and_are_opened_by_the_servers_own() {
     let examine = "* 3 EXISTS\r\n* NO almost full\r\n* OK [UIDVALIDITY 9] x\r\n* OK [HIGHESTMODSEQ 12]\r\nTAG OK [READ-ONLY] ok\r\n";
     let mut session =
         session(&[("LIST", list), ("EXAMINE \"&AOQ-\"", examine), ("EXAMINE", "TAG NO [NONEXISTENT] gone\r\n"), ("EXAMINE", "TAG OK\r\n")]);
-    let all = session.mailboxes().unwrap().all;
+    let all = session.mailboxes().unwrap().0.all;
     let names: Vec<String> = all.iter().map(|mailbox| mailbox.name.to_string()).collect();
     assert_eq!(names, ["a \"b\"", "ä", "INBOX"]);
     assert!(all[0].is("\\noselect") && all[2].is("\\trash"));
@@ -234,7 +234,7 @@ fn names_are_in_utf8_where_the_server_lets_it_be_enabled() {
         ("EXAMINE \"Entw\u{fc}rfe & mehr\"", "* 0 EXISTS\r\n* OK [UIDVALIDITY 1]\r\nTAG OK\r\n".to_owned()),
     ];
     let mut session = connect("* OK\r\n", script).unwrap();
-    let all = session.mailboxes().unwrap().all;
+    let all = session.mailboxes().unwrap().0.all;
     assert_eq!(all.iter().map(|mailbox| mailbox.name.to_string()).collect::<Vec<_>>(), ["Entwürfe & mehr", "INBOX"]);
     assert!(session.examine(&all[0]).is_ok());
 }
@@ -242,7 +242,7 @@ fn names_are_in_utf8_where_the_server_lets_it_be_enabled() {
 #[test]
 fn a_line_of_list_that_is_not_understood_costs_its_mailbox_and_so_does_a_name_that_means_another() {
     let list = "* LIST (\\Sent\r\n* LIST () \"/\" &AOQ-\r\n* LIST () \"/\" \"\u{e4}\"\r\n* LIST (\\Marked) \"/\" &AOQ-\r\n* LIST () \"/\" b\r\nTAG OK\r\n";
-    let listed = session(&[("LIST", list)]).mailboxes().unwrap();
+    let (listed, _) = session(&[("LIST", list)]).mailboxes().unwrap();
     assert_eq!(listed.all.iter().map(|mailbox| mailbox.name.to_string()).collect::<Vec<_>>(), ["ä", "b"]);
     assert!(listed.all[0].is("\\marked"));
     let failed: Vec<String> = listed.failed.iter().map(ToString::to_string).collect();
