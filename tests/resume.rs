@@ -219,6 +219,17 @@ fn a_uidvalidity_that_changes_between_two_connections_ends_that_mailbox_only() {
 }
 
 #[test]
+fn a_mailbox_that_the_server_never_opens_does_not_take_the_others_along() {
+    let served = Served::with(messages(2), |config| {
+        config.mailboxes.insert(0, Mailbox::with_messages("Full", 3, messages(1)));
+        config.faults = Faults { refuse_open: Some(("Full".into(), "OVERQUOTA".into())), ..Faults::default() };
+    });
+    let (ran, log) = fetch(&profile(&served, "imap", "retries = 2\n"));
+    assert_eq!((ran.code, numbers(&ran), findings(&log, "reconnect")), (75, vec![1, 2], 2), "{}", ran.stderr);
+    assert!(failures(&log)[0].contains("box/Full: EXAMINE: the server says: [OVERQUOTA]"), "{:?}", failures(&log));
+}
+
+#[test]
 fn a_mailbox_of_many_known_messages_is_listed_briefly_and_as_completely() {
     let served = server(3, Faults::default());
     served.server.with_mailbox("INBOX", |mailbox| {

@@ -31,6 +31,8 @@ pub struct Faults {
     pub vanish: BTreeSet<u32>,
     /// Claim this size for a UID; the literal still has the true one.
     pub lie_about_size: BTreeMap<u32, u64>,
+    /// Answer NO with this code when this mailbox is opened: name, code.
+    pub refuse_open: Option<(String, String)>,
     /// Cut the connection when a command that begins so arrives (`UID EXPUNGE`, `QUIT`), before it has any effect.
     pub cut_before_command: Option<String>,
     /// Let a command that begins so have its effect, then cut the connection in place of the answer.

@@ -384,6 +384,9 @@ impl Session<'_> {
     fn select(&mut self, mut args: Args, read_only: bool) -> Outcome {
         self.selected = None;
         let name = args.word().ok_or_else(bad)?;
+        if let Some((_, code)) = self.shared.faults().refuse_open.filter(|(refused, _)| *refused == name) {
+            return Ok(Reply::no(&format!("[{code}] not this one")));
+        }
         let wants = args.list().ok_or_else(bad)?.is_some_and(|mut list| list.keyword().as_deref() == Some("CONDSTORE"));
         let condstore = self.shared.offers("CONDSTORE");
         self.condstore |= wants && condstore;

@@ -220,7 +220,7 @@ impl Session {
         let open = self.send(&self.open_command("EXAMINE", mailbox)?)?;
         let list = self.send(&list_command("1:*"))?;
         let opened = self.opened("EXAMINE", &open);
-        if !self.alive {
+        if !self.alive && !self.refused {
             return opened.map(|opened| (opened, Listing::default()));
         }
         // Whatever became of the first, the answer to the second is on its way.
