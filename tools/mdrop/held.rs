@@ -13,15 +13,21 @@ use std::io::{self, BufRead, Write};
 /// How much of a message lies in memory, in octets; beyond that it lies in an unlinked temporary file.
 pub const IN_MEMORY: usize = 16 << 20;
 
+/// In what pieces octets in memory are measured: BLAKE3 is twice as fast on pieces of a power of two as on the 16 KiB less something
+/// that TLS hands out, and a piece is still in the processor's cache.
+const PIECE: usize = 128 << 10;
+
 /// The octets of one message, measured as they come.
 pub struct Held {
     spool: Spool,
     measure: Measure,
+    /// How much of what lies in memory is measured.
+    measured: usize,
 }
 
 impl Default for Held {
     fn default() -> Self {
-        Self { spool: Spool::new(IN_MEMORY), measure: Measure::default() }
+        Self { spool: Spool::new(IN_MEMORY), measure: Measure::default(), measured: 0 }
     }
 }
 
@@ -29,13 +35,23 @@ impl Held {
     /// Makes room for the next message.
     pub fn clear(&mut self) {
         self.spool.clear();
-        self.measure = Measure::default();
+        (self.measure, self.measured) = (Measure::default(), 0);
     }
 
     /// Size in octets, digest, and how the line ends can travel.
     #[must_use]
-    pub fn measured(&self) -> (u64, Digest, Eol) {
+    pub fn measured(&mut self) -> (u64, Digest, Eol) {
+        self.measure_up_to(|length| length);
         self.measure.finish()
+    }
+
+    /// Measures what lies in memory, as much of it as `until` says.
+    fn measure_up_to(&mut self, until: impl FnOnce(usize) -> usize) {
+        let memory = self.spool.in_memory().unwrap_or_default();
+        if let Some(octets) = memory.get(self.measured..until(memory.len())).filter(|octets| !octets.is_empty()) {
+            self.measure.update(octets);
+            self.measured += octets.len();
+        }
     }
 
     /// How many octets have come.
@@ -55,8 +71,15 @@ impl Held {
 
 impl Write for Held {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        if self.spool.in_memory().is_some_and(|memory| memory.len() + octets.len() > IN_MEMORY) {
+            self.measure_up_to(|length| length);
+        }
         self.spool.write_all(octets)?;
-        self.measure.update(octets);
+        match self.spool.in_memory() {
+            None => self.measure.update(octets),
+            Some(memory) if memory.len() - self.measured >= PIECE => self.measure_up_to(|length| length - length % PIECE),
+            Some(_) => {}
+        }
         Ok(octets.len())
     }
 
@@ -94,5 +117,29 @@ pub trait Taker<K: ?Sized> {
     /// As for [`Taker::message`].
     fn waiting(&mut self) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_measured_alike_in_pieces_of_any_size_in_memory_and_beyond() {
+        let line = b"a line of mail\r\n".repeat(9000);
+        let mut held = Held::default();
+        for (size, piece, bare) in [(0, 1, false), (1, 1, true), (130_000, 999, false), (140_000, 16_371, true), (17 << 20, 250_000, false)]
+        {
+            let mut octets: Vec<u8> = line.iter().copied().cycle().take(size).collect();
+            if bare {
+                octets[size / 2] = b'\n';
+            }
+            let mut expected = Measure::default();
+            expected.update(&octets);
+            held.clear();
+            octets.chunks(piece).for_each(|part| held.write_all(part).unwrap());
+            assert_eq!(held.measured(), expected.finish(), "{size} {piece}");
+            assert_eq!(held.measured(), expected.finish(), "asked again");
+        }
     }
 }
