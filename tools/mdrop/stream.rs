@@ -121,12 +121,13 @@ pub const FIELD: &str = "X-Mdrop: ";
 /// Writes a stream. Nothing of a message is written unless the whole of it can be given.
 pub struct StreamWriter<W: Write> {
     output: W,
+    buffer: Vec<u8>,
 }
 
 impl<W: Write> StreamWriter<W> {
     /// A writer to `output`, which gets few and large writes for large messages and small ones for small: buffer it.
     pub fn new(output: W) -> Self {
-        Self { output }
+        Self { output, buffer: Vec::new() }
     }
 
     /// Writes a message from its octets, which must be those that `meta` describes.
@@ -135,7 +136,7 @@ impl<W: Write> StreamWriter<W> {
     /// What `octets` and the output report.
     pub fn write_octets(&mut self, meta: &Meta, octets: &mut dyn BufRead) -> Result<()> {
         self.write_head(meta)?;
-        let mut encoder = Encoder::new(meta.eol, &mut self.output);
+        let mut encoder = Encoder::new(meta.eol, &mut self.output, &mut self.buffer);
         copy(octets, &mut encoder)?;
         encoder.finish()?;
         Ok(self.output.write_all(b"\n")?)

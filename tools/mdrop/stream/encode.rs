@@ -50,16 +50,16 @@ impl Write for Measure {
     }
 }
 
-/// How much encoded form is gathered before it is written.
-const BUFFER: usize = 64 << 10;
+/// How much encoded form is gathered before it is written: as much as standard output's buffer holds, which then takes no copy of it.
+const BUFFER: usize = 256 << 10;
 /// What makes a line a boundary, and so must be quoted.
 pub(super) const FROM: &[u8; 5] = b"From ";
 
 /// Encodes octets written to it, in pieces of any size.
-pub struct Encoder<W: Write> {
+pub struct Encoder<'b, W: Write> {
     eol: Eol,
     output: W,
-    buffer: Vec<u8>,
+    buffer: &'b mut Vec<u8>,
     at_line_start: bool,
     /// How much of `From ` has been seen at the beginning of the line; it is held back.
     matched: usize,
@@ -68,10 +68,10 @@ pub struct Encoder<W: Write> {
     last: Option<u8>,
 }
 
-impl<W: Write> Encoder<W> {
-    /// An encoder for a message whose line ends travel as `eol`.
-    pub fn new(eol: Eol, output: W) -> Self {
-        let buffer = Vec::with_capacity(BUFFER + 4096);
+impl<'b, W: Write> Encoder<'b, W> {
+    /// An encoder for a message whose line ends travel as `eol`; what `buffer` holds is lost, and its memory serves the next one again.
+    pub fn new(eol: Eol, output: W, buffer: &'b mut Vec<u8>) -> Self {
+        buffer.clear();
         Self { eol, output, buffer, at_line_start: true, matched: 0, pending_cr: false, last: None }
     }
 
@@ -87,7 +87,7 @@ impl<W: Write> Encoder<W> {
         if self.last.is_some_and(|last| last != b'\n') {
             self.buffer.push(b'\n');
         }
-        self.output.write_all(&self.buffer)
+        self.output.write_all(self.buffer)
     }
 
     /// Looks at the beginning of a line for `From ` after any number of `>`; returns what of `part` is left to put out.
@@ -137,7 +137,7 @@ impl<W: Write> Encoder<W> {
     }
 }
 
-impl<W: Write> Write for Encoder<W> {
+impl<W: Write> Write for Encoder<'_, W> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         let mut rest = octets;
         while !rest.is_empty() {
@@ -163,7 +163,7 @@ impl<W: Write> Write for Encoder<W> {
             self.at_line_start |= end.is_some();
             rest = after;
             if self.buffer.len() >= BUFFER {
-                self.output.write_all(&self.buffer)?;
+                self.output.write_all(self.buffer)?;
                 self.buffer.clear();
             }
         }
