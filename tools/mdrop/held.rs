@@ -8,7 +8,7 @@ use crate::identity::Digest;
 use crate::record::Eol;
 use crate::spool::Spool;
 use crate::stream::Measure;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 
 /// How much of a message lies in memory, in octets; beyond that it lies in an unlinked temporary file.
 pub const IN_MEMORY: usize = 16 << 20;
@@ -45,6 +45,12 @@ impl Held {
         self.measure.finish()
     }
 
+    fn measure_pieces(&mut self) {
+        if self.spool.in_memory().is_some_and(|memory| memory.len() - self.measured >= PIECE) {
+            self.measure_up_to(|length| length - length % PIECE);
+        }
+    }
+
     /// Measures what lies in memory, as much of it as `until` says.
     fn measure_up_to(&mut self, until: impl FnOnce(usize) -> usize) {
         let memory = self.spool.in_memory().unwrap_or_default();
@@ -58,6 +64,17 @@ impl Held {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.spool.size()
+    }
+
+    /// Reads up to `most` octets from `reader`, if there is room for them in memory; returns how many came before its end.
+    ///
+    /// # Errors
+    /// What the reader reports.
+    pub fn read_from(&mut self, reader: &mut dyn Read, most: usize) -> Option<io::Result<usize>> {
+        self.spool.in_memory().filter(|memory| memory.len() + most <= IN_MEMORY)?;
+        let read = self.spool.read_from(reader, most);
+        self.measure_pieces();
+        Some(read)
     }
 
     /// Reads the octets from the first to the last.
@@ -77,8 +94,7 @@ impl Write for Held {
         self.spool.write_all(octets)?;
         match self.spool.in_memory() {
             None => self.measure.update(octets),
-            Some(memory) if memory.len() - self.measured >= PIECE => self.measure_up_to(|length| length - length % PIECE),
-            Some(_) => {}
+            Some(_) => self.measure_pieces(),
         }
         Ok(octets.len())
     }

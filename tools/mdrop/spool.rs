@@ -78,6 +78,20 @@ impl Spool {
         })
     }
 
+    /// Reads up to `most` octets straight into memory, which must have room for them below its limit; returns how many came before the
+    /// reader's end.
+    ///
+    /// # Errors
+    /// What the reader reports; what came before is there.
+    pub fn read_from(&mut self, reader: &mut dyn Read, most: usize) -> io::Result<usize> {
+        let before = self.memory.len();
+        self.memory.reserve(most);
+        let read = reader.take(most as u64).read_to_end(&mut self.memory);
+        let came = self.memory.len() - before;
+        self.size += came as u64;
+        read.map(|_| came)
+    }
+
     /// Makes it empty, keeping the memory it has allocated.
     pub fn clear(&mut self) {
         self.memory.clear();

@@ -4,6 +4,7 @@
 //! decides whether a handshake may begin (STARTTLS), and whether output should be flushed before a wait.
 
 use crate::error::{Error, Result, Status};
+use crate::held::Held;
 use crate::net::certificate::Certificate;
 use crate::net::tcp::Tcp;
 use crate::net::tls::{self, Trust};
@@ -13,6 +14,8 @@ use std::net::SocketAddr;
 
 /// How much is read at a time, in octets: TLS hands out 16 KiB at most, a bare socket all of it.
 const BUFFER: usize = 256 << 10;
+/// How much of a large message is read at a time, in octets.
+const DIRECT: usize = 128 << 10;
 
 /// What a TLS handshake established.
 #[derive(Clone, Debug)]
@@ -187,6 +190,31 @@ impl Wire {
                 return Ok(());
             }
         }
+    }
+
+    /// Puts the next `length` octets into `held`: what the buffer has from there, and the rest of a large message straight into its
+    /// memory, which spares a copy.
+    ///
+    /// # Errors
+    /// What `held` reports; else as [`Wire::fill`].
+    pub fn read_message(&mut self, length: u64, held: &mut Held) -> Result<()> {
+        let mut left = length;
+        let mut buffered = (self.to - self.from) as u64;
+        while left > buffered.saturating_add(DIRECT as u64) {
+            self.read_exact(buffered, held)?;
+            left -= std::mem::take(&mut buffered);
+            let read = match &mut self.line {
+                Line::Plain(tcp) => held.read_from(tcp, DIRECT),
+                Line::Tls(tls) => held.read_from(tls, DIRECT),
+                Line::Gone => return Err(closed()),
+            };
+            let Some(read) = read else { break };
+            if read.map_err(tls::wire_error)? < DIRECT {
+                return Err(closed());
+            }
+            left -= DIRECT as u64;
+        }
+        self.read_exact(left, held)
     }
 
     /// Hands the next `length` octets to `sink`.

@@ -55,7 +55,7 @@ impl Answer {
             let is_message = before.len() >= 6 && before.get(before.len() - 6..).is_some_and(|end| end.eq_ignore_ascii_case(b"BODY[]"));
             if let Some(held) = message.as_deref_mut().filter(|_| is_message) {
                 held.clear();
-                wire.read_exact(length, held)?;
+                wire.read_message(length, held)?;
                 self.literals.push(Literal::Message);
                 continue;
             }
