@@ -383,7 +383,8 @@ fn a_tree_of_eml_files_is_read_past_everything_that_is_no_message() {
     shell(&disk.path("tree"), "ln -s .. a/up; ln -s nowhere dangling.txt");
     let clean = disk.fetch("eml", "tree", "").exits(0);
     assert_eq!(clean.messages().len(), 5);
-    assert!(clean.stderr.contains("looped: a/up") && clean.stderr.lines().count() == 1, "{}", clean.stderr);
+    assert!(clean.stderr.contains("looped: a/up") && clean.stderr.contains("dangling: dangling.txt"), "{}", clean.stderr);
+    assert_eq!(clean.stderr.lines().count(), 2, "{}", clean.stderr);
     let big = clean.messages().into_iter().find(|(meta, _)| meta.origin.folder().as_str() == Some("z")).unwrap();
     assert!(big.1 == to_crlf(large.as_bytes()));
     assert!(String::from_utf8_lossy(&clean.stdout).contains("\"path_b64\":"));
@@ -534,4 +535,105 @@ fn what_is_odd_in_an_mbox_is_told_of_the_message_it_is_in() {
     assert!(told[0].contains(&format!("disk/box: {}: misleading: Content-Length is 999", names[0].1)), "{told:?}");
     assert!(told[1].contains(&format!("disk/box: {}: unquoted: the line “From here”", names[1].1)), "{told:?}");
     assert!(disk.fetch("eml", path.to_str().unwrap(), "format = \"mboxo\"\n").exits(78).stderr.contains("format is for"));
+}
+
+#[test]
+fn an_mbox_is_locked_until_it_is_read_to_its_end() {
+    let disk = Disk::new();
+    // More than the pipe and what is held before it can take.
+    let text = mbox(&[&format!("A: 1\n\n{}", format!("{}\n", "x".repeat(99)).repeat(3_000))]).repeat(60);
+    disk.write("box", &text);
+    let take = |call: &str| {
+        let code = format!(
+            "import fcntl\nf = open('box', 'r+')\ntry:\n fcntl.{call}(f, fcntl.LOCK_EX | fcntl.LOCK_NB)\n print('free')\nexcept OSError:\n print('held')"
+        );
+        shell(disk.folder.path(), &format!("python3 -c \"{code}\"")).trim().to_owned()
+    };
+    for format in ["mboxrd", "mboxcl2"] {
+        let profile = disk.profile("mbox", "box", &format!("format = \"{format}\"\n"));
+        let mut child = Command::new(path_of("mdrop-fetch")).args(["-p", &profile]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut first = [0; 5];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+        assert_eq!((take("lockf"), take("flock")), ("held".into(), "held".into()), "{format}");
+        std::io::copy(child.stdout.as_mut().unwrap(), &mut std::io::sink()).unwrap();
+        assert!(child.wait().unwrap().success());
+        assert_eq!((take("lockf"), take("flock")), ("free".into(), "free".into()), "{format}");
+    }
+}
+
+#[test]
+fn folders_of_a_maildir_that_share_a_name_are_all_read() {
+    let disk = Disk::new();
+    for (folder, number) in [("", 1), ("INBOX/", 2), (".a/", 3), ("a/", 4), (".Gr&APwA3w-e/", 5), ("Grüße/", 6)] {
+        disk.write(&format!("M/{folder}cur/{number}.x:2,"), format!("A: {number}\n\n"));
+    }
+    let ran = disk.fetch("maildir", "M", "").exits(0);
+    let names: BTreeSet<String> = places(&ran).into_iter().map(|place| place.0).collect();
+    let expected = ["INBOX", "./INBOX", "a", "./a", "Grüße", "./Grüße"];
+    assert_eq!(names, expected.map(str::to_owned).into(), "{}", ran.stderr);
+    assert_eq!(texts(&ran).len(), 6);
+}
+
+#[test]
+fn maildirs_of_several_users_are_read_with_all_their_folders() {
+    let disk = Disk::new();
+    for (folder, number) in [("anna/", 1), ("anna/.Sent/", 2), ("bob/Maildir/", 3), ("bob/Maildir/.Sent/", 4), ("bob/Maildir/.git/x/", 5)] {
+        disk.write(&format!("M/{folder}cur/{number}.x:2,"), format!("A: {number}\n\n"));
+    }
+    let ran = disk.fetch("maildir", "M", "").exits(0);
+    let names: Vec<String> = places(&ran).into_iter().map(|place| place.0).collect();
+    assert_eq!(names, ["anna", "anna/.Sent", "bob/Maildir", "bob/Maildir/.Sent"]);
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_told_since_a_folder_may_lie_behind_it() {
+    let disk = Disk::new();
+    disk.write("M/cur/1.x:2,", "A: 1\n\n");
+    disk.write("M/.C/new/2.x", "A: 2\n\n");
+    disk.write("tree/1.eml", "A: 1\n\n");
+    shell(disk.folder.path(), "ln -s /nowhere/B M/.B; ln -s /nowhere/cur M/.C/cur; ln -s /nowhere/2019 tree/2019");
+    let ran = disk.fetch("maildir", "M", "").exits(66);
+    assert_eq!(places(&ran).len(), 1);
+    assert!(ran.stderr.contains("mdrop-fetch: dangling: .B: a link that leads nowhere"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("mdrop-fetch: disk/C: cur: list: "), "{}", ran.stderr);
+    let ran = disk.fetch("eml", "tree", "").exits(0);
+    assert_eq!(ran.stderr, "mdrop-fetch: dangling: 2019: a link that leads nowhere; what lay behind it is not read\n");
+}
+
+#[test]
+fn what_can_not_be_decompressed_is_no_message() {
+    let disk = Disk::new();
+    let magics: [(&str, &[u8]); 5] = [
+        ("bzip2", b"BZh91AY&SY"),
+        ("xz", b"\xfd7zXZ\0"),
+        ("lz4", b"Dovecot-LZ4\x0d\x2a\x9b\xc5"),
+        ("lz4", b"\x04\x22\x4d\x18"),
+        ("compress", b"\x1f\x9d\x90"),
+    ];
+    for (program, magic) in magics {
+        disk.write("M/cur/1.x:2,", [magic, b"octets"].concat());
+        disk.write("M/cur/2.x:2,", "BZh9: a field\n\n");
+        let ran = disk.fetch("maildir", "M", "").exits(65);
+        assert_eq!(texts(&ran).len(), 1);
+        assert!(ran.stderr.contains(&format!("disk/INBOX: 1.x: compressed with {program}, which is not read")), "{}", ran.stderr);
+        disk.write("box", [magic, b"octets"].concat());
+        assert!(disk.fetch("mbox", "box", "").exits(65).stderr.contains(&format!("disk/box: compressed with {program}, which")));
+    }
+}
+
+#[test]
+fn an_mbox_whose_lines_end_in_cr_alone_is_named() {
+    let disk = Disk::new();
+    disk.write("box", mbox(&["A: 1\n\nx\n", "A: 2\n\nx\n"]).replace('\n', "\r"));
+    let ran = disk.fetch("mbox", "box", "").exits(65);
+    assert!(ran.stderr.contains("disk/box: its lines end in CR alone") && ran.stdout.is_empty(), "{}", ran.stderr);
+}
+
+#[test]
+fn a_run_ends_at_the_next_message_where_none_is_written_either() {
+    let disk = Disk::new();
+    disk.write("box", mbox(&["A: 1\n\nx\n"]).repeat(400_000));
+    let profile = disk.profile("mbox", "box", "run-timeout = \"1s\"\n");
+    let ran = run("mdrop-fetch", &["-p", &profile, "-n"], b"").exits(75);
+    assert!(ran.stderr.contains("run-timeout"), "{}", ran.stderr);
 }

@@ -60,6 +60,14 @@ fn signalled() -> bool {
     flag().load(Ordering::Relaxed)
 }
 
+/// Goes on, unless an end is asked for.
+///
+/// # Errors
+/// As [`error`].
+pub fn check() -> Result<()> {
+    if requested() { Err(error()) } else { Ok(()) }
+}
+
 /// Waits, unless an end is asked for.
 ///
 /// # Errors
@@ -67,9 +75,7 @@ fn signalled() -> bool {
 pub fn pause(time: Duration) -> Result<()> {
     let began = Instant::now();
     loop {
-        if requested() {
-            return Err(error());
-        }
+        check()?;
         let left = time.saturating_sub(began.elapsed());
         if left.is_zero() {
             return Ok(());

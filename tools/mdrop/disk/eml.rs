@@ -5,6 +5,7 @@
 
 use super::{Buffers, Found, Visitor, digest_name, open, walk};
 use crate::error::{Error, Result, Status};
+use crate::interrupt;
 use crate::octets::Octets;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -22,6 +23,7 @@ fn is_eml(path: &Path) -> bool {
 }
 
 fn hand_file(file: &Path, name: &Octets, buffers: &mut Buffers, visitor: &mut dyn Visitor) -> Result<()> {
+    interrupt::check()?;
     let folder = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes())).parent().map(|folder| folder.as_os_str().as_bytes());
     let mailbox = folder.filter(|folder| !folder.is_empty()).map_or_else(|| "INBOX".into(), Octets::from);
     let size = std::fs::metadata(file).map_or(0, |metadata| metadata.len());

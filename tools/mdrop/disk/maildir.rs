@@ -11,6 +11,7 @@ mod tests;
 
 use super::{Buffers, Found, Visitor};
 use crate::error::{Error, Result, Status};
+use crate::interrupt;
 use crate::octets::Octets;
 use folders::Folder;
 use std::collections::BTreeMap;
@@ -28,10 +29,7 @@ pub(super) fn visit(root: &Path, visitor: &mut dyn Visitor) -> Result<()> {
     let mut buffers = Buffers::new();
     for folder in folders::of(root, visitor)? {
         visitor.mailbox(&folder.mailbox, folder.delimiter)?;
-        match Listing::of(&folder) {
-            Ok(listing) => listing.hand_all(&mut buffers, visitor)?,
-            Err(error) => visitor.unreadable(&folder.mailbox, error)?,
-        }
+        Listing::new(&folder).hand_all(&mut buffers, visitor)?;
     }
     Ok(())
 }
@@ -43,47 +41,71 @@ type Messages = BTreeMap<Octets, PathBuf>;
 struct Listing<'a> {
     folder: &'a Folder,
     keywords: Vec<String>,
-    messages: Messages,
-    /// What was listed when a message was looked for again.
-    fresh: Option<Messages>,
+}
+
+/// A message that was listed.
+struct Listed {
+    base: Octets,
+    file: PathBuf,
+    /// What was said of it, if it was counted.
+    counted: Option<Found>,
 }
 
 impl<'a> Listing<'a> {
-    fn of(folder: &'a Folder) -> Result<Self> {
-        Ok(Self { folder, keywords: keywords(&folder.path), messages: messages(&folder.path)?, fresh: None })
+    fn new(folder: &'a Folder) -> Self {
+        Self { folder, keywords: keywords(&folder.path) }
     }
 
-    fn hand_all(mut self, buffers: &mut Buffers, visitor: &mut dyn Visitor) -> Result<()> {
-        std::mem::take(&mut self.messages).into_iter().try_for_each(|(base, file)| self.hand(&base, &file, buffers, visitor))
-    }
-
-    /// Hands a message on, if it is wanted; it may move or be given flags meanwhile.
-    fn hand(&mut self, base: &Octets, listed: &Path, buffers: &mut Buffers, visitor: &mut dyn Visitor) -> Result<()> {
-        let mut wanted = None;
-        for _ in 0..LOOKS {
-            let file = self.fresh.as_ref().and_then(|fresh| fresh.get(base)).map_or_else(|| listed.to_path_buf(), PathBuf::clone);
-            let Some(found) = self.describe(base, &file) else {
-                self.look_again()?;
-                continue;
+    /// Hands all on. What is not where it was listed is looked for when the others are done: so a few listings do, however many messages
+    /// are moved or deleted meanwhile.
+    fn hand_all(&self, buffers: &mut Buffers, visitor: &mut dyn Visitor) -> Result<()> {
+        let mut missed = Vec::new();
+        for look in 0..LOOKS {
+            let mut listed = match messages(&self.folder.path) {
+                Ok(listed) => listed,
+                Err(error) => {
+                    visitor.unreadable(&self.folder.mailbox, error)?;
+                    break;
+                }
             };
-            if wanted.is_none() && !visitor.wants(&found)? {
+            let left: Vec<Listed> = if look == 0 {
+                listed.into_iter().map(|(base, file)| Listed { base, file, counted: None }).collect()
+            } else {
+                let again = |message: Listed| Listed { file: listed.remove(&message.base).unwrap_or(message.file), ..message };
+                missed.into_iter().map(again).collect()
+            };
+            missed = self.hand_some(left, buffers, visitor)?;
+            if missed.is_empty() {
                 return Ok(());
             }
-            match buffers.read_file(&file) {
-                Ok(()) => return visitor.message(&found, &mut buffers.held),
-                Err(_) if std::fs::symlink_metadata(&file).is_err() => self.look_again()?,
-                Err(error) => return visitor.failed(&found, error),
-            }
-            wanted = Some(found);
         }
         // One that was gone before it was counted is no message of this run.
         let gone = || Error::new(Status::NoInput, "it was deleted while the Maildir was read");
-        wanted.map_or(Ok(()), |found| visitor.failed(&found, gone()))
+        missed.into_iter().filter_map(|message| message.counted).try_for_each(|found| visitor.failed(&found, gone()))
     }
 
-    fn look_again(&mut self) -> Result<()> {
-        self.fresh = Some(messages(&self.folder.path)?);
-        Ok(())
+    /// Hands messages on; those that were not found come back.
+    fn hand_some(&self, messages: Vec<Listed>, buffers: &mut Buffers, visitor: &mut dyn Visitor) -> Result<Vec<Listed>> {
+        let mut missed = Vec::new();
+        for message in messages {
+            interrupt::check()?;
+            missed.extend(self.hand(message, buffers, visitor)?);
+        }
+        Ok(missed)
+    }
+
+    /// Hands a message on, if it is wanted; gives it back if it is not there.
+    fn hand(&self, message: Listed, buffers: &mut Buffers, visitor: &mut dyn Visitor) -> Result<Option<Listed>> {
+        let Some(found) = self.describe(&message.base, &message.file) else { return Ok(Some(message)) };
+        if message.counted.is_none() && !visitor.wants(&found)? {
+            return Ok(None);
+        }
+        match buffers.read_file(&message.file) {
+            Ok(()) => visitor.message(&found, &mut buffers.held)?,
+            Err(_) if std::fs::symlink_metadata(&message.file).is_err() => return Ok(Some(Listed { counted: Some(found), ..message })),
+            Err(error) => visitor.failed(&found, error)?,
+        }
+        Ok(None)
     }
 
     /// What is known of a message without reading it; none if its file is not there.
@@ -116,7 +138,7 @@ fn messages(folder: &Path) -> Result<Messages> {
     let mut all = Messages::new();
     for part in ["new", "cur"] {
         let mut paths = match list(&folder.join(part)) {
-            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) if e.kind() == ErrorKind::NotFound && std::fs::symlink_metadata(folder.join(part)).is_err() => continue,
             listed => listed.map_err(|e| Error::io("list", e).about(part))?,
         };
         paths.sort();

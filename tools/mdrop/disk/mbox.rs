@@ -29,12 +29,9 @@ pub(super) fn visit(root: &Path, account: &AccountSettings, visitor: &mut dyn Vi
         |folder| !walk::is_hidden(folder.file_name()),
         visible,
         |file, mailbox, visitor| {
-            if interrupt::requested() {
-                return Err(interrupt::error());
-            }
             let is_read = visitor.mailbox(&mailbox, '/')?;
             match open_mbox(&file, account, is_read) {
-                Ok(reader) => hand_all(reader, Mbox::new(&mailbox, b""), &mut buffers, visitor),
+                Ok((reader, _locked)) => hand_all(reader, Mbox::new(&mailbox, b""), &mut buffers, visitor),
                 Err(error) => visitor.unreadable(&mailbox, error),
             }
         },
@@ -51,20 +48,27 @@ pub(super) fn visit_stdin(input: Box<dyn Read>, account: &AccountSettings, visit
     }
 }
 
-fn open_mbox(path: &Path, account: &AccountSettings, is_read: bool) -> Result<MboxReader> {
+/// A reader of a file, and what holds its lock: fcntl(2) gives the lock up as soon as one descriptor of the file is closed, whichever it is.
+fn open_mbox(path: &Path, account: &AccountSettings, is_read: bool) -> Result<(MboxReader, File)> {
     let file = open::regular(path)?;
     if is_read {
         lock::shared(&file, path, account.timeout)?;
     }
-    let same = file.try_clone().map_err(|e| Error::io("open", e))?;
+    let same = |file: &File| file.try_clone().map_err(|e| Error::io("open", e));
+    let locked = same(&file)?;
     let plain = open::plain(file)?;
-    reader(plain.input, Some(same).filter(|_| !plain.was_compressed), account)
+    let ahead = if plain.was_compressed || !has_lengths(account) { None } else { Some(same(&locked)?) };
+    Ok((reader(plain.input, ahead, account)?, locked))
+}
+
+fn has_lengths(account: &AccountSettings) -> bool {
+    matches!(account.format.unwrap_or_default(), MboxFormat::Mboxcl | MboxFormat::Mboxcl2)
 }
 
 /// A reader of `input`. Where lengths count it must look ahead, as far as a length says; so what is not a plain `file` becomes one first.
 fn reader(mut input: Box<dyn BufRead>, file: Option<File>, account: &AccountSettings) -> Result<MboxReader> {
     let format = account.format.unwrap_or_default();
-    if matches!(format, MboxFormat::Mboxrd | MboxFormat::Mboxo) || file.is_some() {
+    if !has_lengths(account) || file.is_some() {
         return MboxReader::new(input, format, file);
     }
     let temporary = |e| Error::io("temporary file", e);
@@ -118,6 +122,7 @@ impl<'a> Mbox<'a> {
 /// Hands on every whole message, up to the end or to what can't be read.
 fn hand_all(mut reader: MboxReader, mut mbox: Mbox<'_>, buffers: &mut Buffers, visitor: &mut dyn Visitor) -> Result<()> {
     loop {
+        interrupt::check()?;
         match reader.next(&mut buffers.raw) {
             Ok(true) => hand(&mut mbox, &mut reader, buffers, visitor)?,
             Ok(false) => return Ok(()),

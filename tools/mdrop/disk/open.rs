@@ -11,6 +11,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 const BUFFER: usize = 256 << 10;
+/// How many octets tell by what an input is compressed.
+const LONGEST_MAGIC: u64 = 10;
 /// The largest window that zstd may ask for, as a power of two: what zstd -d accepts.
 const WINDOW: u32 = 27;
 
@@ -34,10 +36,11 @@ pub(super) struct Plain {
 /// Looks at the first octets of `input`.
 pub(super) fn plain(mut input: impl Read + 'static) -> Result<Plain> {
     let mut magic = Vec::new();
-    input.by_ref().take(4).read_to_end(&mut magic).map_err(failed)?;
+    input.by_ref().take(LONGEST_MAGIC).read_to_end(&mut magic).map_err(failed)?;
     let kind = Kind::of(&magic);
     let whole = BufReader::with_capacity(BUFFER, Cursor::new(magic).chain(input));
     let decoder: Box<dyn Read> = match kind {
+        Kind::Foreign(program) => return Err(Error::new(Status::Data, format!("compressed with {program}, which is not read"))),
         Kind::Plain => return Ok(Plain { input: Box::new(whole), was_compressed: false }),
         Kind::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
         Kind::Zstd => {
@@ -53,15 +56,21 @@ enum Kind {
     Plain,
     Gzip,
     Zstd,
+    /// By a program whose work would pass for a message, if it were not known.
+    Foreign(&'static str),
 }
 
 impl Kind {
     /// By the magic numbers of RFC 1952 section 2.3.1 and RFC 8878 sections 3.1.1 and 3.1.2; the latter's skippable frames come first
-    /// in what pzstd writes.
+    /// in what pzstd writes. The others are those that mail servers and people use for mail.
     fn of(magic: &[u8]) -> Self {
         match magic {
             [0x1f, 0x8b, ..] => Self::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Self::Zstd,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y'] => Self::Foreign("bzip2"),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Foreign("xz"),
+            [0x04, 0x22, 0x4d, 0x18, ..] | [b'D', b'o', b'v', b'e', b'c', b'o', b't', b'-', b'L', b'Z', ..] => Self::Foreign("lz4"),
+            [0x1f, 0x9d, ..] => Self::Foreign("compress"),
             _ => Self::Plain,
         }
     }

@@ -14,7 +14,7 @@ pub(super) fn is_hidden(name: &OsStr) -> bool {
 }
 
 /// The entries under `root`, itself included, sorted by name; folders for which `enters` is false are left out with all that is in them.
-/// `is_mail` says which links it matters of that they lead nowhere.
+/// `is_mail` says for which links it is an error that they lead nowhere.
 pub(super) fn entries(
     root: &Path,
     visitor: &mut dyn Visitor,
@@ -43,7 +43,9 @@ fn missed(error: walkdir::Error, root: &Path, visitor: &mut dyn Visitor, is_mail
     let error = error.into_io_error().unwrap_or_else(|| ErrorKind::Other.into());
     let is_dangling = error.kind() == ErrorKind::NotFound;
     if is_dangling && !is_mail(&path) {
-        return Ok(());
+        // A disk that is not mounted looks so, too.
+        let text = format!("{name}: a link that leads nowhere; what lay behind it is not read");
+        return visitor.notice(None, Notice { finding: "dangling", text });
     }
     visitor.unreadable(&name, Error::io("read", error))
 }

@@ -66,6 +66,9 @@ impl MboxReader {
         reader.read_piece(PIECE).map_err(|e| e.about("message 1, which begins at octet 0"))?;
         reader.at_message = reader.piece.starts_with(b"From ");
         reader.undated = !is_dated(&reader.piece);
+        if reader.at_message && reader.piece.windows(2).any(|pair| matches!(pair, [b'\r', next] if !matches!(next, b'\r' | b'\n'))) {
+            return Err(Error::new(Status::Data, "its lines end in CR alone, as those of old Macintosh files do: convert them first"));
+        }
         if reader.piece.is_empty() || reader.at_message {
             return Ok(reader);
         }
