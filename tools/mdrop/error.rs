@@ -108,7 +108,11 @@ impl Error {
     /// Names the object the failure is about; a later call names what holds that object (`acme/INBOX` before `UID 7`).
     #[must_use]
     pub fn about(mut self, object: impl Into<String>) -> Self {
-        self.objects.insert(0, object.into());
+        let object = object.into();
+        // A host that is named by its address is its own address.
+        if self.objects.first() != Some(&object) {
+            self.objects.insert(0, object);
+        }
         self
     }
 
@@ -237,5 +241,11 @@ mod tests {
     fn octets_from_the_network_are_escaped_in_messages() {
         let error = Error::new(Status::Protocol, "NO \x1b[2J\r\nroot").about("UID 7").about("acme/IN\u{202e}BOX");
         assert_eq!(error.to_string(), "acme/IN\\u{202e}BOX: UID 7: NO \\u{1b}[2J\\r\\nroot");
+    }
+
+    #[test]
+    fn an_object_is_named_once_where_it_lies_in_itself() {
+        let error = Error::new(Status::Unavailable, "connection refused").about("127.0.0.1:1").about("127.0.0.1:1").about("acme");
+        assert_eq!(error.to_string(), "acme: 127.0.0.1:1: connection refused");
     }
 }
