@@ -18,7 +18,7 @@ use crate::net::{LARGEST_CLAIM, Narrator, tls};
 use crate::octets::Octets;
 use crate::profile::{AccountSettings, Tls};
 use pop3_client::Command;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest line of an answer, in octets; RFC 2449 section 4 allows 512.
 const LONGEST_LINE: usize = 64 << 10;
@@ -207,24 +207,18 @@ impl Session {
             if self.alive { Error::new(Status::Protocol, what) } else { e }
         })?;
         let most = sizes.len().saturating_mul(2).saturating_add(100_000);
-        let mut seen: HashMap<Octets, Option<u64>> = HashMap::new();
         self.lines(most, &mut |line| {
             let wrong = |what: String| Error::new(Status::Protocol, what);
             let Some((number, uidl)) = numbered(line).filter(|(_, uidl)| !uidl.is_empty()) else {
                 let what = format!("UIDL answer not understood: {}", excerpt(line));
                 return listing.failed.push((0, wrong(what)));
             };
-            let (uidl, size) = (Octets::from(uidl), sizes.remove(&number).flatten());
-            if *seen.entry(uidl.clone()).or_insert(size) == size {
-                listing.messages.push(Listed { number, size, uidl });
-            } else {
-                listing.failed.push((number, wrong(format!("the server gives UIDL {uidl} to two messages of different sizes"))));
-            }
+            listing.messages.push(Listed { number, size: sizes.remove(&number).flatten(), uidl: Octets::from(uidl) });
         })?;
-        let unnamed = sizes.into_keys().map(|number| (number, Error::new(Status::Protocol, "the server gives it no UIDL")));
-        if listing.failed.iter().all(|(number, _)| *number != 0) {
-            listing.failed.extend(unnamed);
-        }
+        // A line that is not understood stands for one of the messages that have none.
+        let unnamed = sizes.into_keys().skip(listing.failed.len());
+        listing.failed.extend(unnamed.map(|number| (number, Error::new(Status::Protocol, "the server gives it no UIDL"))));
+        listing.part_from_namesakes();
         // A line of LIST that is not understood costs a size, unless UIDL does not name the message either.
         let lost = lines.saturating_sub(listing.messages.len() + listing.failed.len());
         listing.failed.extend(unread.into_iter().take(lost).map(|error| (0, error)));
@@ -287,6 +281,29 @@ pub struct Listing {
     pub messages: Vec<Listed>,
     /// Messages, by number (0: not known), that can't be told apart, and why.
     pub failed: Vec<(u64, Error)>,
+}
+
+impl Listing {
+    /// Takes out messages whose unique-id an earlier one of another size has. Sorted and not hashed: of a million messages that costs no
+    /// copy of their unique-ids.
+    fn part_from_namesakes(&mut self) {
+        let mut order: Vec<usize> = (0..self.messages.len()).collect();
+        order.sort_unstable_by_key(|at| self.messages.get(*at).map(|message| (&message.uidl, *at)));
+        let mut others = BTreeSet::new();
+        let mut first: Option<&Listed> = None;
+        for message in order.into_iter().filter_map(|at| self.messages.get(at)) {
+            match first.filter(|first| first.uidl == message.uidl) {
+                None => first = Some(message),
+                Some(first) if first.size != message.size => drop(others.insert(message.number)),
+                Some(_) => {}
+            }
+        }
+        for message in self.messages.extract_if(.., |message| others.contains(&message.number)) {
+            let what = format!("the server gives UIDL {} to two messages of different sizes", message.uidl);
+            self.failed.push((message.number, Error::new(Status::Protocol, what)));
+        }
+        self.failed.sort_by_key(|(number, _)| *number);
+    }
 }
 
 /// The beginning of a line, for messages.

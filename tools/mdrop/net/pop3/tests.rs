@@ -117,3 +117,17 @@ fn nothing_is_deleted_without_a_clean_quit() {
     assert!(session(&[("QUIT", "-ERR some not deleted\r\n")], true).unwrap().quit().is_err());
     assert!(session(&[("QUIT", "+O")], true).unwrap().quit().is_err());
 }
+
+#[test]
+fn every_message_that_list_counts_is_listed_or_failed() {
+    let list = ("LIST", "+OK\r\n1 10\r\n2 20\r\n3 30\r\n4 40\r\n.\r\n");
+    for (uidl, messages, failed) in [
+        ("+OK\r\n1 a\r\nrubbish\r\n.\r\n", 1, 3),
+        ("+OK\r\nx\r\ny\r\nz\r\n4 d\r\n.\r\n", 1, 3),
+        ("+OK\r\n4 a\r\n3 a\r\n2 b\r\n1 b\r\n.\r\n", 2, 2),
+        ("+OK\r\n.\r\n", 0, 4),
+    ] {
+        let listing = session(&[list, ("UIDL", uidl)], true).unwrap().list().unwrap();
+        assert_eq!((listing.messages.len(), listing.failed.len()), (messages, failed), "{uidl:?}");
+    }
+}
