@@ -19,7 +19,7 @@ use crate::record::{Finding, V1};
 use wire::TlsFacts;
 
 /// A message that is claimed to be larger, in octets, is one of which nothing is claimed: nobody's mail is, and sums stay numbers.
-pub const LARGEST_CLAIM: u64 = 1 << 40;
+pub const LARGEST_CLAIM: u64 = 1 << 36;
 
 /// Told of each step of a login that succeeded: its name, and what is worth knowing of it.
 pub type Narrator<'a> = &'a mut dyn FnMut(&str, &str);

@@ -142,12 +142,16 @@ impl FromStr for UidSet {
 
     fn from_str(text: &str) -> Result<Self> {
         let bad = || Error::new(Status::Data, format!("“{text}” is not a set of UIDs"));
-        let mut set = Self::new();
+        let mut ranges = Vec::new();
         for range in text.split(',').filter(|_| !text.is_empty()) {
             let (first, last) = range.split_once(':').unwrap_or((range, range));
             let parse = |n: &str| n.parse::<u32>().ok().filter(|n| *n > 0).ok_or_else(bad);
-            set.insert_range(parse(first)?, parse(last)?);
+            ranges.push((parse(first)?, parse(last)?));
         }
+        // In ascending order, in which they are quickly put in.
+        ranges.sort_unstable();
+        let mut set = Self::new();
+        ranges.into_iter().for_each(|(first, last)| set.insert_range(first, last));
         Ok(set)
     }
 }

@@ -9,6 +9,8 @@ use crate::octets::Octets;
 use crate::utf7;
 use std::collections::{BTreeSet, HashMap};
 
+/// More octets than any mailbox has: a larger sum is none.
+const LARGEST_SUM: u64 = 1 << 56;
 /// More mailboxes than any account has.
 const MOST_MAILBOXES: usize = 1_000_000;
 
@@ -284,7 +286,7 @@ impl Session {
                 let [name, value] = pair else { continue };
                 match name.to_ascii_uppercase().as_slice() {
                     b"MESSAGES" => seen.messages = number(value).unwrap_or_default(),
-                    b"SIZE" => seen.bytes = number(value),
+                    b"SIZE" => seen.bytes = number(value).filter(|size| *size <= LARGEST_SUM),
                     _ => {}
                 }
             }

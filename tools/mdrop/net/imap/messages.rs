@@ -7,7 +7,7 @@ use crate::identity::Uid;
 use crate::net::LARGEST_CLAIM;
 use crate::time::Time;
 use crate::uids::UidSet;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A message as the server lists it.
@@ -36,6 +36,10 @@ pub struct Listing {
 
 /// How long a set of UIDs in a command may be, in octets (RFC 9051 section 4 asks for less than 8,000 a line).
 pub(super) const LONGEST_SET: usize = 4000;
+/// The most messages that a server is believed to hold in one mailbox.
+const MOST_MESSAGES: u32 = 20_000_000;
+/// How many messages are named one by one when the rest of a listing is refused; of more, the listing has failed.
+const MOST_NAMED: u64 = 100_000;
 /// After how many refusals the rest of a listing is taken as refused.
 const MOST_REFUSALS: u32 = 100;
 
@@ -163,6 +167,9 @@ impl Session {
                 return Err(refused);
             }
             refusals += 1;
+            if refusals >= MOST_REFUSALS && uids.len() > MOST_NAMED {
+                return Err(refused);
+            }
             if uids.len() > 1 && refusals < MOST_REFUSALS {
                 queue.extend(uids.halves());
             } else {
@@ -177,9 +184,13 @@ impl Session {
         self.take_listing(&tag, listing)
     }
 
+    /// The most messages that the open mailbox is believed to hold: some may have come since it was opened, but not as many again.
+    pub(super) fn most_messages(&self) -> usize {
+        (self.exists.min(MOST_MESSAGES) as usize).saturating_mul(2).saturating_add(100_000)
+    }
+
     fn take_listing(&mut self, tag: &[u8], listing: &mut Listing) -> Result<Condition> {
-        // Some may have come since it was opened, but not as many again.
-        let most = (self.exists as usize).saturating_mul(2).saturating_add(100_000);
+        let most = self.most_messages();
         self.finish(tag, &mut |answer| {
             if listing.messages.len() + listing.failed.len() > most {
                 return Err(Error::new(Status::Protocol, format!("the server lists more than {most} messages and does not end")));
@@ -211,6 +222,11 @@ impl Listing {
     fn in_order(mut self) -> Self {
         self.messages.sort_by_key(|message| message.uid);
         self.messages.dedup_by(|later, first| later.uid == first.uid && take_over(first, later));
+        // Of a message that is listed a second time a line may be odd; and one that is missed is missed once.
+        let (listed, mut missed) = (&self.messages, HashSet::new());
+        self.failed.retain(|(uid, _)| {
+            uid.is_none_or(|uid| listed.binary_search_by_key(&uid, |message| message.uid).is_err() && missed.insert(uid))
+        });
         self
     }
 }

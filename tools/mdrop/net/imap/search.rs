@@ -42,13 +42,19 @@ impl Session {
     fn search(&mut self, command: &str) -> Result<UidSet> {
         let mut found = UidSet::new();
         // Judged at the end, so that an odd answer costs an error and not the connection.
-        let (mut odd, mut answered) = (None, false);
+        let (mut odd, mut answered, most) = (None, false, self.most_messages());
         self.command(command, "UID SEARCH", &mut |answer| {
             answered |= answer.data("SEARCH").is_some() || answer.data("ESEARCH").is_some();
             if take(answer, &mut found).is_none() {
                 odd = Some(format!("SEARCH answer not understood: {}", answer.excerpt()));
             }
-            Ok(())
+            // A few octets name four thousand million; and no end of answers is no connection to go on with.
+            let endless =
+                || Error::new(Status::Protocol, format!("UID SEARCH: the server finds more than {most} messages and does not end"));
+            if found.len() > most as u64 {
+                odd = Some(endless().what().to_owned());
+            }
+            if found.ranges().len() > most { Err(endless()) } else { Ok(()) }
         })?;
         // A server that finds nothing says so (RFC 9051 section 6.4.4).
         let odd = odd.or_else(|| (!answered).then(|| "UID SEARCH: the server does not say what it found".to_owned()));
@@ -78,13 +84,17 @@ fn take(answer: &Answer, found: &mut UidSet) -> Option<()> {
 }
 
 fn take_numbers(tokens: Tokens<'_>, found: &mut UidSet) -> Option<()> {
+    // Sorted first: a set takes them one by one quickly only in ascending order.
+    let mut uids: Vec<u32> = Vec::new();
     for token in tokens {
         match token {
-            Token::Atom(digits) => found.insert(number(digits).filter(|uid| *uid > 0)?),
+            Token::Atom(digits) => uids.push(number(digits).filter(|uid| *uid > 0)?),
             // `(MODSEQ 17)` ends the answer where somebody asked for it (RFC 7162 section 3.1.5).
-            Token::Open => return Some(()),
+            Token::Open => break,
             _ => return None,
         }
     }
+    uids.sort_unstable();
+    uids.into_iter().for_each(|uid| found.insert(uid));
     Some(())
 }

@@ -298,3 +298,33 @@ fn an_answer_that_lacks_what_it_must_have_is_no_empty_one() {
     assert_eq!(told(searched("TAG OK\r\n").err()), protocol("UID SEARCH: the server does not say what it found"));
     assert!(searched("* SEARCH\r\nTAG OK\r\n").is_ok_and(|found| found.is_empty()));
 }
+
+#[test]
+fn a_message_is_listed_or_missed_once_however_often_the_server_speaks_of_it() {
+    let answer = "* 1 FETCH (UID 7 RFC822.SIZE x)\r\n* 1 FETCH (UID 7 RFC822.SIZE 5)\r\n* 2 FETCH (UID 8 RFC822.SIZE x)\r\n\
+                  * 2 FETCH (UID 8 RFC822.SIZE x)\r\n* 3 FETCH (RFC822.SIZE x\r\nTAG OK\r\n";
+    let listing = session(&[("UID FETCH 1:*", answer)]).list_messages().unwrap();
+    assert_eq!(listing.messages.iter().map(|m| (m.uid.0, m.size)).collect::<Vec<_>>(), [(7, Some(5))]);
+    assert_eq!(listing.failed.iter().map(|(uid, _)| *uid).collect::<Vec<_>>(), [Some(Uid(8)), None]);
+}
+
+#[test]
+fn a_few_octets_that_name_all_uids_there_can_be_do_not_fill_the_memory() {
+    let no = "TAG NO not now\r\n";
+    let all = "* ESEARCH (TAG \"x\") UID ALL 1:4294967295\r\nTAG OK\r\n";
+    let steps = [("UID FETCH 1:*", no), ("UID SEARCH ALL", all)].into_iter().chain([("UID FETCH", no); 200]);
+    let mut session = session(&steps.collect::<Vec<_>>());
+    let error = session.list_messages().err().map(|e| e.to_string());
+    assert_eq!(error.as_deref(), Some("listing: the server says: not now"));
+}
+
+#[test]
+fn a_search_answered_in_descending_order_is_read_in_time() {
+    let uids = (1..600_000_u32).rev().map(|n| (2 * n).to_string()).collect::<Vec<_>>().join(" ");
+    let (answer, began) = (format!("* SEARCH {uids}\r\nTAG OK\r\n"), std::time::Instant::now());
+    let examined = "* 600000 EXISTS\r\n* OK [UIDVALIDITY 9] ok\r\nTAG OK\r\n";
+    let mut session = session(&[("EXAMINE", examined), ("UID SEARCH", &answer)]);
+    session.examine(&Mailbox::named("INBOX", None, &[])).unwrap();
+    assert_eq!(session.search_all().unwrap().len(), 599_999);
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+}
