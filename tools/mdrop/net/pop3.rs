@@ -218,6 +218,7 @@ impl Session {
         // A line that is not understood stands for one of the messages that have none.
         let unnamed = sizes.into_keys().skip(listing.failed.len());
         listing.failed.extend(unnamed.map(|number| (number, Error::new(Status::Protocol, "the server gives it no UIDL"))));
+        listing.part_numbers_named_twice();
         listing.part_from_namesakes();
         // A line of LIST that is not understood costs a size, unless UIDL does not name the message either.
         let lost = lines.saturating_sub(listing.messages.len() + listing.failed.len());
@@ -277,13 +278,25 @@ impl Session {
 /// What a maildrop lists.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The messages, in the server's order.
+    /// The messages, by number.
     pub messages: Vec<Listed>,
     /// Messages, by number (0: not known), that can't be told apart, and why.
     pub failed: Vec<(u64, Error)>,
 }
 
 impl Listing {
+    /// A number that two unique-ids name is fetched under neither: one of them is another message's, which would count as archived. A line
+    /// that is merely repeated is one.
+    fn part_numbers_named_twice(&mut self) {
+        self.messages.sort_by_key(|message| message.number);
+        self.messages.dedup_by(|later, first| (later.number, &later.uidl) == (first.number, &first.uidl));
+        let pairs = self.messages.windows(2).filter_map(|pair| Some((pair.first()?.number, pair.last()?.number)));
+        let twice: BTreeSet<u64> = pairs.filter(|(one, next)| one == next).map(|(number, _)| number).collect();
+        self.messages.retain(|message| !twice.contains(&message.number));
+        let why = || Error::new(Status::Protocol, "the server gives it two UIDLs");
+        self.failed.extend(twice.into_iter().map(|number| (number, why())));
+    }
+
     /// Takes out messages whose unique-id an earlier one of another size has. Sorted and not hashed: of a million messages that costs no
     /// copy of their unique-ids.
     fn part_from_namesakes(&mut self) {

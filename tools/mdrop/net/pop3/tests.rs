@@ -131,3 +131,14 @@ fn every_message_that_list_counts_is_listed_or_failed() {
         assert_eq!((listing.messages.len(), listing.failed.len()), (messages, failed), "{uidl:?}");
     }
 }
+
+#[test]
+fn a_number_with_two_unique_ids_is_fetched_under_neither() {
+    let list = ("LIST", "+OK\r\n1 10\r\n2 20\r\n3 30\r\n.\r\n");
+    let uidl = ("UIDL", "+OK\r\n1 a\r\n1 b\r\n3 c\r\n3 c\r\n.\r\n");
+    let listing = session(&[list, uidl], true).unwrap().list().unwrap();
+    let messages: Vec<_> = listing.messages.iter().map(|m| (m.number, m.size, m.uidl.to_string())).collect();
+    assert_eq!(messages, [(3, Some(30), "c".into())]);
+    let failed: Vec<_> = listing.failed.iter().map(|(number, error)| format!("{number} {error}")).collect();
+    assert_eq!(failed, ["1 the server gives it two UIDLs", "2 the server gives it no UIDL"]);
+}
