@@ -270,6 +270,25 @@ fn a_mailbox_of_many_known_messages_is_listed_briefly_and_as_completely() {
     assert_eq!((ran.messages().len(), listing.known.len(), asked.len()), (12_003, 0, 2), "{}", ran.stderr);
 }
 
+#[test]
+fn of_messages_that_share_a_unique_id_the_one_that_is_left_is_fetched() {
+    for cut in [1, 2, 3] {
+        let sent =
+            ["one", "two", "six"].map(|word| format!("From: a@example.com\r\nTo: b@example.com\r\nSubject: {word}\r\n\r\n").into_bytes());
+        let faults = Faults { cut_at_message: Some(cut), ..Faults::default() };
+        let served = Served::with(sent.clone(), |config| config.faults = faults);
+        share_uidl(&served, &[1, 2, 3]);
+        let profile = profile(&served, "pop3", "retries = 2\n");
+        let (ran, log) = fetch(&profile);
+        let mut came: Vec<Vec<u8>> = ran.messages().into_iter().map(|message| message.1).collect();
+        came.sort();
+        came.dedup();
+        let [fetched, failed] = counts(&log, &["fetched", "failed"])[..] else { panic!() };
+        assert_eq!((came.len() as u64, fetched + failed), (fetched, 3), "cut at {cut}: {}", ran.stderr);
+        assert!(cut == 1 || fetched == 3, "cut at {cut}: {}", ran.stderr);
+    }
+}
+
 /// Profiles with another time-out.
 trait WithTimeout {
     fn with_timeout(self, span: &str) -> PathBuf;

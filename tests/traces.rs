@@ -74,6 +74,58 @@ fn a_server_that_drips_for_ever_ends_with_the_login_timeout_or_the_run_timeout()
     assert!(login.took.max(run.took) < Duration::from_secs(8), "{:?} {:?}", login.took, run.took);
 }
 
+/// What a run says of a server that plays this POP3 dialogue after the login, one for each connection, and is then gone.
+fn told_of(profile: &str, dialogues: &[&str]) -> Checked {
+    let aside = "ON: CAPA\nS: -ERR unknown command\n\nON: QUIT\nS: +OK\n\n";
+    let login = "S: +OK\nC: USER box\nS: +OK\nC: PASS pw\nS: +OK\n";
+    let connections: Vec<String> = dialogues.iter().map(|dialogue| format!("{login}{dialogue}")).collect();
+    let text = format!("{profile}\n{aside}{}", connections.join("\nconnection\n"));
+    Case { trace: Arc::new(Trace::parse("pop3/x", &text)), fault: None, afterwards: Afterwards::Gone }.check().unwrap()
+}
+
+const TWO: &str = "message a u1\n| Subject: one\nmessage b u2\n| Subject: two\n";
+const LISTED: &str = "C: LIST\nS: +OK\nS: 1 $a.size\nS: 2 $b.size\nS: .\nC: UIDL\nS: +OK\nS: 1 u1\nS: 2 u2\nS: .\n";
+
+#[test]
+fn a_server_that_loses_its_unique_ids_between_two_connections_loses_no_message() {
+    let (first, second) =
+        (format!("{LISTED}C: RETR 1\nS: +OK\nCLOSE\n"), "C: LIST\nS: +OK\nS: 1 $a.size\nS: 2 $b.size\nS: .\nC: UIDL\nS: -ERR\n");
+    let ran = told_of(&format!("expect 76\nprofile without-uidl = \"digest\"\n{TWO}"), &[&first, second]);
+    assert!(ran.told.contains("2 messages not fetched") && !ran.told.contains("vanished"), "{}", ran.told);
+}
+
+#[test]
+fn a_message_that_is_left_out_is_counted_once_when_the_server_is_gone_then() {
+    let broken = format!("{LISTED}C: RETR 1\nS: +OK\nCLOSE\n");
+    let ran = told_of(&format!("expect 69\nprofile retries = 1\n{TWO}"), &[&broken, &broken]);
+    assert!(ran.told.contains("UIDL u1: left out until the next run"), "{}", ran.told);
+    assert!(ran.told.contains(": 1 messages not fetched"), "{}", ran.told);
+}
+
+#[test]
+fn what_may_have_vanished_before_the_server_is_gone_is_accounted_for_too() {
+    let messages = "mailbox INBOX 9\nmessage a 1\n| x\nmessage b 2\n| y\nmessage c 3\n| z\n";
+    let asides = "ON: N1 CAPABILITY\nS: N1 OK\n\nON: N2 LOGOUT\nS: N2 OK\n";
+    let listed = [1, 2, 3].map(|n| format!("S: * {n} FETCH (UID {n} RFC822.SIZE 3 FLAGS ())\n")).concat();
+    let begin = format!(
+        "S: * OK\nC: A1 LOGIN *\nS: A1 OK\nC: A2 LIST *\nS: * LIST () \"/\" INBOX\nS: A2 OK\nC: A3 EXAMINE *\nC: A4 UID FETCH 1:* *\n\
+         S: * 3 EXISTS\nS: * OK [UIDVALIDITY 9]\nS: A3 OK\n{listed}S: A4 OK\n"
+    );
+    let fetch =
+        "C: A5 UID FETCH 1:3 *\nS: * 1 FETCH (UID 1 BODY[] {$a})\nS: A5 NO\nC: A6 UID FETCH 2 *\nC: A7 UID FETCH 3 *\nS: A6 OK\nCLOSE\n";
+    let text = format!("expect 69\ncomes a\nprofile retries = 0\n{messages}\n{asides}\n{begin}{fetch}");
+    let ran = Case { trace: Arc::new(Trace::parse("imap/x", &text)), fault: None, afterwards: Afterwards::Gone }.check().unwrap();
+    assert!(ran.told.contains("2 messages not fetched, UID 2:3: connection closed"), "{}", ran.told);
+}
+
+#[test]
+fn where_messages_are_told_apart_by_digest_one_that_comes_empty_is_not_known() {
+    let listed = "C: LIST\nS: +OK\nS: 1 $a.size\nS: 2 $b.size\nS: .\nC: UIDL\nS: -ERR\n";
+    let dialogue = format!("{listed}C: LIST\nS: +OK\nS: 1 $a.size\nS: 2 $b.size\nS: .\nC: RETR 1\nS: +OK\nS: .\nC: RETR 2\nS: +OK\nS: .\n");
+    let ran = told_of(&format!("expect 75\nprofile without-uidl = \"digest\"\n{TWO}"), &[&dialogue]);
+    assert_eq!(ran.told.matches("hands out nothing for it").count(), 2, "{}", ran.told);
+}
+
 #[test]
 fn a_client_that_does_not_follow_a_trace_is_noticed() {
     let trace = |text: &str| Arc::new(Trace::parse("imap/x", text));

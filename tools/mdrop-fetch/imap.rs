@@ -62,19 +62,18 @@ impl<'j, 'a> Reader<'j, 'a> {
     fn persist<T>(&mut self, ask: &mut dyn FnMut(&mut Session) -> Result<T>) -> Result<T> {
         loop {
             match ask(&mut self.session) {
-                Err(error) if !self.session.is_alive() => drop(self.connect_again(error, None)?),
+                Err(error) if !self.session.is_alive() => self.connect_again(error, None)?,
                 answered => return answered.map_err(|e| e.about(&self.job.account.name)),
             }
         }
     }
 
-    /// Connects again after the connection broke at a message or elsewhere, if that is any use; otherwise the error stands. Returns the
-    /// message that is left out from now on, if one is.
-    fn connect_again(&mut self, error: Error, at: Option<Place>) -> Result<Option<Place>> {
-        let connected = self.job.try_again(error, at, &mut self.patience).and_then(|left_out| {
+    /// Connects again after the connection broke at a message or elsewhere, if that is any use; otherwise the error stands.
+    fn connect_again(&mut self, error: Error, at: Option<Place>) -> Result<()> {
+        let connected = self.job.try_again(error, at, &mut self.patience).and_then(|()| {
             self.secret = secret::again(&self.secret, self.job.profile)?;
             self.session = connect(self.job, &self.secret, &mut self.patience)?;
-            Ok(left_out)
+            Ok(())
         });
         self.given_up = connected.is_err();
         connected

@@ -140,8 +140,8 @@ impl<'a> Job<'a> {
     }
 
     /// After the connection broke, at a message or elsewhere: waits, if it is any use to connect again; otherwise the error stands.
-    /// Returns the message that is left out from now on, if one is.
-    pub fn try_again(&mut self, error: Error, at: Option<Place>, patience: &mut Patience<Place>) -> Result<Option<Place>> {
+    /// A message that is left out from now on is counted here, and then is what `patience` dropped.
+    pub fn try_again(&mut self, error: Error, at: Option<Place>, patience: &mut Patience<Place>) -> Result<()> {
         if self.over || self.run.stopping() {
             return Err(error);
         }
@@ -150,12 +150,11 @@ impl<'a> Job<'a> {
             Next::LeaveOut(pause, place) => (pause, Some(place)),
             Next::GiveUp => return Err(error),
         };
-        if let Some(place) = left_out.clone() {
+        if let Some(place) = left_out {
             let what = format!("left out until the next run, since the connection broke at it twice: {}", error.what());
             self.fail(Some(place), Error::new(error.status(), what), None)?;
         }
-        self.wait(&error, pause)?;
-        Ok(left_out)
+        self.wait(&error, pause)
     }
 
     fn wait(&mut self, error: &Error, pause: Duration) -> Result<()> {
@@ -240,8 +239,8 @@ impl<'a> Job<'a> {
         let read = listing.unread.is_none();
         for (outcome, volume) in [("listed", listing.listed), ("known", listing.already)].into_iter().filter(|_| read) {
             let counted = self.run.counts.entry(outcome.into()).or_default();
-            counted.messages += volume.messages;
-            counted.bytes += volume.bytes;
+            counted.messages = counted.messages.saturating_add(volume.messages);
+            counted.bytes = counted.bytes.saturating_add(volume.bytes);
         }
         let record = Record::Listing(Box::new(listing));
         if self.dry_run {

@@ -24,7 +24,7 @@ pub fn read(job: &mut Job) -> Result<()> {
     let mut reader = Reader { job, secret, patience, session, by_digest: false, known: Volume::default(), suspect: None };
     let listing = reader.list()?;
     let Listing { messages, failed } = listing;
-    let wanted = reader.plan(&messages, failed.len())?;
+    let (wanted, unlisted) = (reader.plan(&messages, failed.len())?, failed.len());
     for (number, error) in failed {
         reader.job.fail(None, error.about(format!("message {number}")), None)?;
     }
@@ -32,7 +32,7 @@ pub fn read(job: &mut Job) -> Result<()> {
         reader.job.progress.expect(wanted.len(), wanted.iter().filter_map(|message| message.size).sum());
         let fetched = reader.fetch(wanted);
         if reader.by_digest {
-            reader.log(&messages, 0, reader.known, Vec::new())?;
+            reader.log(&messages, unlisted, reader.known, Vec::new())?;
         }
         match fetched {
             Err(error) if !reader.job.is_over() && !reader.job.run.stopping() => return reader.job.fail_account(error),
@@ -65,13 +65,24 @@ fn connect(job: &mut Job, secret: &Secret, patience: &mut Patience<Place>) -> Re
 }
 
 impl Reader<'_, '_> {
-    /// Lists the maildrop, on another connection if this one breaks.
+    /// Lists the maildrop, and finds out how messages are told apart.
     fn list(&mut self) -> Result<Listing> {
+        match self.list_again() {
+            Err(error) if self.session.is_alive() && error.status() == Status::Protocol && !self.by_digest => {
+                self.without_uidl(&error)?;
+                self.list_again()
+            }
+            listed => listed,
+        }
+    }
+
+    /// Lists the maildrop, on another connection if this one breaks. A server that has lost its unique-ids since has no answer here: what
+    /// is left could not be found again.
+    fn list_again(&mut self) -> Result<Listing> {
         loop {
             let listed = if self.by_digest { self.session.list_numbers() } else { self.session.list() };
             match listed {
-                Err(error) if !self.session.is_alive() => self.connect_again(error, None).map(drop)?,
-                Err(error) if error.status() == Status::Protocol && !self.by_digest => self.without_uidl(&error)?,
+                Err(error) if !self.session.is_alive() => self.connect_again(error, None)?,
                 listed => return listed.map_err(|e| e.about(&self.job.account.name)),
             }
         }
@@ -87,11 +98,11 @@ impl Reader<'_, '_> {
         self.job.find("without-uidl", text)
     }
 
-    fn connect_again(&mut self, error: Error, at: Option<Place>) -> Result<Option<Place>> {
-        let left_out = self.job.try_again(error, at, &mut self.patience)?;
+    fn connect_again(&mut self, error: Error, at: Option<Place>) -> Result<()> {
+        self.job.try_again(error, at, &mut self.patience)?;
         self.secret = secret::again(&self.secret, self.job.profile)?;
         self.session = connect(self.job, &self.secret, &mut self.patience)?;
-        Ok(left_out)
+        Ok(())
     }
 
     /// What is to be fetched. The listing is logged, unless only the messages themselves tell what is known.
@@ -141,18 +152,18 @@ impl Reader<'_, '_> {
     /// After the connection broke: connects again, and finds what is left in the maildrop as it is now.
     fn go_on(&mut self, mut left: Vec<Listed>, error: Error) -> Result<Vec<Listed>> {
         let at = self.session.broken_at().filter(|message| left.contains(message)).cloned();
-        let resumed = self.connect_again(error, at.as_ref().map(place)).and_then(|out| Ok((out, self.list()?)));
-        let (left_out, now) = resumed.map_err(|error| self.fail_rest(&left, error))?;
-        if left_out.is_some() {
-            left.retain(|message| Some(message) != at.as_ref());
+        let resumed = self.connect_again(error, at.as_ref().map(place)).and_then(|()| self.list_again());
+        if let Some(dropped) = at.as_ref().filter(|at| self.patience.dropped() == Some(&place(at))) {
+            left.retain(|message| message != dropped);
         }
+        let now = resumed.map_err(|error| self.fail_rest(&left, error))?;
         // What is in none of the lines is gone only if all of them were understood.
         let is_whole = now.failed.is_empty();
         let mut there: HashMap<(u64, Octets), Vec<Listed>> = HashMap::new();
-        now.messages.into_iter().rev().for_each(|message| there.entry(self.key(&message)).or_default().push(message));
+        now.messages.into_iter().for_each(|message| there.entry(self.key(&message)).or_default().push(message));
         let mut wanted = Vec::new();
         for message in left {
-            match there.get_mut(&self.key(&message)).and_then(Vec::pop) {
+            match there.get_mut(&self.key(&message)).and_then(|same| take_alike(same, message.number)) {
                 Some(found) => {
                     self.suspect = self.suspect.take().or_else(|| (Some(&message) == at.as_ref()).then(|| found.clone()));
                     wanted.push(found);
@@ -175,12 +186,18 @@ impl Reader<'_, '_> {
 
     /// Names what is left of a maildrop that can't be read on.
     fn fail_rest(&mut self, rest: &[Listed], error: Error) -> Error {
-        if self.job.is_over() || self.job.run.stopping() {
+        if rest.is_empty() || self.job.is_over() || self.job.run.stopping() {
             return error;
         }
         self.job.count_failed(rest.len() as u64);
         error.about(format!("{} messages not fetched", rest.len()))
     }
+}
+
+/// Of messages that share a unique-id the one with this number, which it has kept unless others were deleted; else the last.
+fn take_alike(same: &mut Vec<Listed>, number: u64) -> Option<Listed> {
+    let at = same.iter().position(|message| message.number == number).or_else(|| same.len().checked_sub(1))?;
+    Some(same.remove(at))
 }
 
 fn volume(messages: &[Listed]) -> Volume {
@@ -208,7 +225,9 @@ impl Taker<Listed> for Messages<'_, '_> {
         self.answered.insert(message.number);
         self.patience.progressed();
         let mut place = place(message);
-        if self.by_digest {
+        // Nothing at all is not what the message holds, and tells it apart from nothing.
+        let hollow = octets.size() == 0 && message.size.is_some_and(|size| size > 0);
+        if self.by_digest && !hollow {
             let uidl = Octets::from(octets.measured().1.to_string().as_str());
             if self.job.known.uidls.insert(uidl.clone(), message.size).is_some() {
                 self.known.add(message.size.unwrap_or(0));

@@ -31,6 +31,7 @@ pub struct Patience<K> {
     broken: u32,
     left_out: u32,
     suspect: Option<K>,
+    dropped: Option<K>,
 }
 
 impl<K: Clone + PartialEq> Patience<K> {
@@ -41,12 +42,18 @@ impl<K: Clone + PartialEq> Patience<K> {
 
     /// Patience for so many connections in a row, the first after `pause`.
     pub fn new(retries: u32, pause: Duration) -> Self {
-        Self { retries, pause, broken: 0, left_out: 0, suspect: None }
+        Self { retries, pause, broken: 0, left_out: 0, suspect: None, dropped: None }
     }
 
     /// The message at which the last connection broke, if it is not cleared since.
     pub fn suspect(&self) -> Option<&K> {
         self.suspect.as_ref()
+    }
+
+    /// The message that is left out since the connection last broke at one, if it is; so that it is known even where no other connection
+    /// can be made.
+    pub fn dropped(&self) -> Option<&K> {
+        self.dropped.as_ref()
     }
 
     /// A message was handed on.
@@ -57,9 +64,13 @@ impl<K: Clone + PartialEq> Patience<K> {
     /// The connection broke, or could not be made; `at` is the message that was awaited next, if one was.
     pub fn broke(&mut self, at: Option<K>) -> Next<K> {
         let again = at.is_some() && at == self.suspect;
+        if at.is_some() {
+            self.dropped = None;
+        }
         if let Some(message) = at.clone().filter(|_| again && self.left_out < MOST_LEFT_OUT && self.retries > 0) {
             self.left_out += 1;
             (self.broken, self.suspect) = (0, None);
+            self.dropped = Some(message.clone());
             return Next::LeaveOut(self.pause, message);
         }
         self.suspect = at.or(self.suspect.take());

@@ -58,7 +58,7 @@ impl Reader<'_, '_> {
         loop {
             let known = &self.job.known;
             match look(&mut self.session, mailbox, known) {
-                Err(error) if !self.session.is_alive() => drop(self.connect_again(error, None)?),
+                Err(error) if !self.session.is_alive() => self.connect_again(error, None)?,
                 seen => return seen,
             }
         }
@@ -77,10 +77,11 @@ impl Reader<'_, '_> {
             let Err(error) = done else { break };
             let broken_at = self.session.broken_at().filter(|uid| wanted.iter().any(|message| message.uid == *uid));
             let again = self.connect_again(error, broken_at.map(|uid| at.place(uid)));
-            let again = again.and_then(|left_out| self.open_again(at).map(|()| left_out));
-            match again {
-                Ok(left_out) => wanted.retain(|message| Some(at.place(message.uid)) != left_out),
-                Err(error) => return Err(self.fail_rest(&wanted, error)),
+            let again = again.and_then(|()| self.open_again(at));
+            let dropped = self.patience.dropped().and_then(|place| at.uid(place));
+            wanted.retain(|message| Some(message.uid) != dropped);
+            if let Err(error) = again {
+                return Err(self.fail_rest(&wanted, &absent, error));
             }
         }
         self.tell_absent(at, &absent)
@@ -88,8 +89,12 @@ impl Reader<'_, '_> {
 
     fn open_again(&mut self, at: &Spot) -> Result<()> {
         let opened = self.persist(&mut |session| session.examine(at.mailbox))?;
-        let what = "UIDVALIDITY changed while it was read; the next run reads it anew";
-        if opened.uidvalidity == at.validity { Ok(()) } else { Err(Error::new(Status::TryAgain, what)) }
+        let anew = |what: &str| Err(Error::new(Status::TryAgain, format!("{what}; the next run reads it anew")));
+        match opened.uidvalidity == at.validity {
+            true if opened.uids_are_not_kept => anew("the connection broke, and the server does not keep its UIDs (UIDNOTSTICKY)"),
+            true => Ok(()),
+            false => anew("UIDVALIDITY changed while it was read"),
+        }
     }
 
     /// What a command that went well did not bring has usually been deleted meanwhile, which is no failure; but the server must say so.
@@ -111,18 +116,18 @@ impl Reader<'_, '_> {
         let mut found = self.session.search_some(uids);
         if let Err(error) = found {
             let again = !self.session.is_alive();
-            found = if again { self.connect_again(error, None).and_then(|_| self.open_again(at)) } else { Err(error) }
+            found = if again { self.connect_again(error, None).and_then(|()| self.open_again(at)) } else { Err(error) }
                 .and_then(|()| self.session.search_some(uids));
         }
         found.unwrap_or_else(|_| uids.clone())
     }
 
-    /// Names what is left of a mailbox that can't be read on.
-    fn fail_rest(&mut self, rest: &[Wanted], error: Error) -> Error {
-        if self.job.is_over() || self.job.run.stopping() {
+    /// Names what is left of a mailbox that can't be read on, and what may be gone, which nobody can be asked now.
+    fn fail_rest(&mut self, rest: &[Wanted], absent: &UidSet, error: Error) -> Error {
+        let uids: UidSet = rest.iter().map(|message| message.uid.0).chain(absent.iter()).collect();
+        if uids.is_empty() || self.job.is_over() || self.job.run.stopping() {
             return error;
         }
-        let uids: UidSet = rest.iter().map(|message| message.uid.0).collect();
         self.job.count_failed(uids.len());
         error.about(format!("{} messages not fetched, UID {uids}", uids.len()))
     }
@@ -161,7 +166,13 @@ fn look_briefly(session: &mut Session, mailbox: &Mailbox, opened: Opened, known:
     if asked.ranges().len() > SCATTERED {
         return Ok(None);
     }
-    let listing = session.list_some(&asked)?;
+    let mut listing = session.list_some(&asked)?;
+    // What was found and is not listed is gone, or kept back; another message that came in between must not hide that.
+    let missing = asked.without(&uids_of(&listing).collect());
+    if !missing.is_empty() {
+        let kept_back = || Error::new(Status::TryAgain, "the server finds it and does not list it");
+        listing.failed.extend(session.search_some(&missing)?.iter().map(|uid| (Some(Uid(uid)), kept_back())));
+    }
     if plan::reuse(known, &listing.messages).is_some() {
         return Ok(None);
     }
@@ -191,7 +202,9 @@ fn plan_mailbox(job: &mut Job, mailbox: &Octets, contents: &Contents) -> Result<
         let now = opened.uidvalidity.0;
         job.find("changed", format!("{about}: UIDVALIDITY was {before} and is {now}: every message is fetched anew"))?;
     }
-    let plan = plan::imap(uids, &listing.messages, job.known.of(mailbox, opened.uidvalidity));
+    let mut plan = plan::imap(uids, &listing.messages, job.known.of(mailbox, opened.uidvalidity));
+    // What the server does not tell about is a failure, and in the books nothing else.
+    plan.known = plan.known.without(&listing.failed.iter().filter_map(|(uid, _)| *uid).map(|uid| uid.0).collect());
     if let Some(how) = &plan.reused {
         job.find("reused", format!("{about}: {how}: UIDs were reused, so every message is fetched anew"))?;
     }
