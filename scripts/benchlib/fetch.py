@@ -206,6 +206,12 @@ def peers(it, server):
         "mbsync without fsync": fresh("mbsync", mbsync, "-c", unsynced, "-q", "bench"),
         "fetchmail to /dev/null": fresh("fetchmail", fetchmail, "-s", "-f", bsmtp, "--pidfile", at / "fetchmail.pid"),
     }
+    try:
+        cases["getmail6"](0)
+    except Failure as failure:
+        # It ends its run at a message whose header its library can't write down.
+        say(f"getmail6 is left out of this sample: {failure}")
+        del cases["getmail6"]
     runs = interleave(cases, it.options.rounds)
     least = {"mbsync": 15, "fetchmail": 40, "getmail6": 120}
     for name in list(cases)[1:]:
