@@ -5,12 +5,12 @@
 mod common;
 
 use common::dovecot::{Dovecot, to_crlf, write_private};
-use common::tools::{Ran, path_of, run, run_command, shell, shipped};
+use common::tools::{Ran, corpora, path_of, run, run_command, shell, shipped};
 use mdrop::identity::{Digest, Place};
 use mdrop::record::Record;
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A folder with a profile for what lies in it.
@@ -105,15 +105,7 @@ fn zstd(octets: &[u8]) -> Vec<u8> {
 
 /// The messages that ship with the project, and some real ones where ../shared/corpora is there.
 fn real_messages() -> Vec<Vec<u8>> {
-    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora");
-    let Ok(index) = std::fs::read_to_string(corpora.join("INDEX.tsv")) else {
-        eprintln!("skipped: no ../shared/corpora; the project's own messages are used");
-        return shipped();
-    };
-    let single = index.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>()).filter(|row| row[1] == "1");
-    let files: Vec<PathBuf> = single.map(|row| corpora.join(row[0])).filter(|path| path.exists()).collect();
-    let step = (files.len() / 300).max(1);
-    files.iter().step_by(step).map(|path| std::fs::read(path).unwrap()).chain(shipped()).collect()
+    corpora(300).unwrap_or_default().into_iter().chain(shipped()).collect()
 }
 
 /// The RFC 5322 form of a message on disk.

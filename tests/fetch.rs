@@ -5,9 +5,8 @@
 mod common;
 
 use common::dovecot::{Dovecot, to_crlf, write_private};
-use common::tools::{Ran, run};
-use mdrop::identity::Place;
-use mdrop::record::{Known, Record, Sample, V1};
+use common::tools::{Ran, known_record, run};
+use mdrop::record::Record;
 use mdrop::stream::Meta;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -105,41 +104,8 @@ fn imap_tells_what_the_server_says_of_a_message() {
 
 /// The known records that mdrop-store would print for what a run brought.
 fn known(messages: &[(Meta, Vec<u8>)], altered: bool) -> Vec<u8> {
-    let mut lines = Vec::new();
-    for (meta, _) in messages {
-        let account = meta.origin.account.clone();
-        let mut known = Known {
-            v: V1,
-            account: account.name,
-            login: account.login,
-            mailbox: None,
-            uidvalidity: None,
-            uids: "".parse().unwrap(),
-            samples: Vec::new(),
-            uidl: None,
-            server_size: None,
-            path: None,
-        };
-        let server_size = meta.server_size.map(|size| size + u64::from(altered));
-        match &meta.origin.place {
-            Place::Imap { mailbox, uidvalidity, uid } => {
-                known.mailbox = Some(mailbox.clone());
-                known.uidvalidity = Some(*uidvalidity);
-                known.uids.insert(uid.0);
-                known.samples = vec![Sample { uid: uid.0, server_size, received: meta.received }];
-            }
-            Place::Pop3 { uidl } => {
-                known.uidl = Some(uidl.clone());
-                known.server_size = server_size;
-            }
-            Place::Disk { mailbox, path } => {
-                known.mailbox = Some(mailbox.clone());
-                known.path = Some(path.clone());
-            }
-        }
-        lines.extend(Record::Known(Box::new(known)).to_line().unwrap());
-    }
-    lines
+    let size = |meta: &Meta| meta.server_size.map(|size| size + u64::from(altered));
+    messages.iter().flat_map(|(meta, _)| known_record(meta, size(meta))).collect()
 }
 
 #[test]

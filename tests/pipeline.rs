@@ -4,7 +4,7 @@
 mod common;
 
 use common::dovecot::{Dovecot, write_private};
-use common::tools::{self, Ran, messages_of, run, run_command, shell, shipped};
+use common::tools::{self, Ran, corpora, messages_of, run, run_command, shell, shipped};
 use mdrop::identity::{Digest, Place};
 use mdrop::record::{Outcome, Purged, Record};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,15 +15,7 @@ const ROUTE: &str = "[route]\ndomains = [\"example.com\", \"example.org\"]\nown-
 
 /// Some 500 real messages of every kind where ../shared/corpora is there, else those that ship with the project.
 fn real_messages() -> Vec<Vec<u8>> {
-    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora");
-    let Ok(index) = std::fs::read_to_string(corpora.join("INDEX.tsv")) else {
-        eprintln!("skipped: no ../shared/corpora; the project's own messages are used");
-        return shipped();
-    };
-    let single = index.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>()).filter(|row| row[1] == "1");
-    let files: Vec<PathBuf> = single.map(|row| corpora.join(row[0])).filter(|path| path.exists()).collect();
-    let step = (files.len() / 500).max(1);
-    files.iter().step_by(step).take(500).map(|path| std::fs::read(path).unwrap()).collect()
+    corpora(500).map_or_else(shipped, |all| all.into_iter().take(500).collect())
 }
 
 /// What an independent reader gets from the server: Python's imaplib, octets by UID.

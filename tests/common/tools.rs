@@ -1,8 +1,9 @@
 //! Runs the built tools, and makes streams for them.
 
 use mdrop::identity::{Account, Origin, Place, Uid, UidValidity};
-use mdrop::record::{Evidence, Filing, Kind, Receipt, Record, Role, V1};
+use mdrop::record::{Evidence, Filing, Kind, Known, Receipt, Record, Role, Sample, V1};
 use mdrop::stream::{Measure, Meta, Routing, StreamReader, StreamWriter};
+use mdrop::uids::UidSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -111,6 +112,53 @@ pub fn messages_of(stream: &[u8]) -> Vec<(Meta, Vec<u8>)> {
             None => return all,
         }
     }
+}
+
+/// What mdrop-store --known would say of a message for which the server claims this size.
+pub fn known_record(meta: &Meta, server_size: Option<u64>) -> Vec<u8> {
+    let account = meta.origin.account.clone();
+    let mut known = Known {
+        v: V1,
+        account: account.name,
+        login: account.login,
+        mailbox: None,
+        uidvalidity: None,
+        uids: UidSet::new(),
+        samples: Vec::new(),
+        uidl: None,
+        server_size: None,
+        path: None,
+    };
+    match &meta.origin.place {
+        Place::Imap { mailbox, uidvalidity, uid } => {
+            known.mailbox = Some(mailbox.clone());
+            known.uidvalidity = Some(*uidvalidity);
+            known.uids.insert(uid.0);
+            known.samples = vec![Sample { uid: uid.0, server_size, received: meta.received }];
+        }
+        Place::Pop3 { uidl } => {
+            known.uidl = Some(uidl.clone());
+            known.server_size = server_size;
+        }
+        Place::Disk { mailbox, path } => {
+            known.mailbox = Some(mailbox.clone());
+            known.path = Some(path.clone());
+        }
+    }
+    Record::Known(Box::new(known)).to_line().unwrap()
+}
+
+/// Real messages from ../shared/corpora, `number` or a few more; none where it is missing, which is told.
+pub fn corpora(number: usize) -> Option<Vec<Vec<u8>>> {
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora");
+    let Ok(index) = std::fs::read_to_string(corpora.join("INDEX.tsv")) else {
+        eprintln!("skipped: no ../shared/corpora; the project's own messages are used");
+        return None;
+    };
+    let single = index.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>()).filter(|row| row[1] == "1");
+    let files: Vec<PathBuf> = single.map(|row| corpora.join(row[0])).filter(|path| path.exists()).collect();
+    let step = (files.len() / number).max(1);
+    Some(files.iter().step_by(step).map(|path| std::fs::read(path).unwrap()).collect())
 }
 
 /// The messages that ship with the project, in the order of their names.

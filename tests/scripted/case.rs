@@ -5,10 +5,9 @@ use super::front::{Afterwards, Front};
 use super::trace::{Message, Trace};
 use super::wire::certificate;
 use crate::common::dovecot::write_private;
-use crate::common::tools::path_of;
+use crate::common::tools::{known_record, path_of};
 use mdrop::identity::Place;
 
-use mdrop::record::{Known, Record, Sample, V1};
 use mdrop::stream::{Meta, ReadError, StreamReader};
 use mdrop::utf7;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -124,7 +123,8 @@ impl Case {
     /// Runs mdrop-fetch, which knows some messages already; what would be wrong in any case is an error.
     fn run(&self, folder: &Path, port: u16, limits: &str, known: &[Meta]) -> Judged<Checked> {
         let profile = self.write_profile(folder, port, limits);
-        std::fs::write(folder.join("known"), known.iter().flat_map(known_record).collect::<Vec<u8>>()).unwrap();
+        std::fs::write(folder.join("known"), known.iter().flat_map(|meta| known_record(meta, meta.server_size)).collect::<Vec<u8>>())
+            .unwrap();
         let mut command = Command::new(path_of("mdrop-fetch"));
         command.arg("-p").arg(profile).arg("--known").arg(folder.join("known"));
         let (code, took) = run_for(command.current_dir(folder), folder);
@@ -202,37 +202,6 @@ fn run_for(command: &mut Command, folder: &Path) -> (i32, Duration) {
         child.kill().unwrap();
     }
     (child.wait().unwrap().code().unwrap_or(-1), began.elapsed())
-}
-
-/// What mdrop-store --known would say of a message that came.
-fn known_record(meta: &Meta) -> Vec<u8> {
-    let account = meta.origin.account.clone();
-    let mut known = Known {
-        v: V1,
-        account: account.name,
-        login: account.login,
-        mailbox: None,
-        uidvalidity: None,
-        uids: "".parse().unwrap(),
-        samples: Vec::new(),
-        uidl: None,
-        server_size: None,
-        path: None,
-    };
-    match &meta.origin.place {
-        Place::Imap { mailbox, uidvalidity, uid } => {
-            known.mailbox = Some(mailbox.clone());
-            known.uidvalidity = Some(*uidvalidity);
-            known.uids.insert(uid.0);
-            known.samples = vec![Sample { uid: uid.0, server_size: meta.server_size, received: meta.received }];
-        }
-        Place::Pop3 { uidl } => {
-            known.uidl = Some(uidl.clone());
-            known.server_size = meta.server_size;
-        }
-        Place::Disk { .. } => {}
-    }
-    Record::Known(Box::new(known)).to_line().unwrap()
 }
 
 /// Runs all cases, many at a time.

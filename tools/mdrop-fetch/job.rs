@@ -111,9 +111,7 @@ impl<'a> Job<'a> {
         self.progress.done(0);
         self.run.count("vanished", 0);
         let text = "deleted on the server after it was listed, and not by this run".into();
-        let finding = Finding { v: V1, origin: Some(self.origin(place)), digest: None, finding: "vanished".into(), text };
-        let Self { progress, run, .. } = self;
-        progress.aside(|| run.find(finding))?;
+        self.find_of(Some(self.origin(place)), "vanished", text)?;
         self.go_on()
     }
 

@@ -53,7 +53,7 @@ impl Known {
         match (mailbox, uidvalidity, uidl, path) {
             (Some(mailbox), Some(uidvalidity), _, _) => {
                 let known = self.mailboxes.entry(mailbox).or_default().entry(uidvalidity).or_default();
-                uids.ranges().iter().for_each(|(first, last)| known.uids.insert_range(*first, *last));
+                known.uids.insert_all(&uids);
                 known.samples.extend(samples);
             }
             (_, _, Some(uidl), _) => {

@@ -42,6 +42,11 @@ impl UidSet {
         self.ranges.splice(from..to, [joined]);
     }
 
+    /// Adds all UIDs of another set.
+    pub fn insert_all(&mut self, other: &Self) {
+        other.ranges.iter().for_each(|(first, last)| self.insert_range(*first, *last));
+    }
+
     /// The UIDs of this set that the other does not hold.
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {

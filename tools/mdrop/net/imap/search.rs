@@ -26,7 +26,7 @@ impl Session {
         let mut there = UidSet::new();
         for part in uids.pieces(LONGEST_SET) {
             let found = self.search(&format!("UID SEARCH UID {part}"))?;
-            found.common(&part).ranges().iter().for_each(|(first, last)| there.insert_range(*first, *last));
+            there.insert_all(&found.common(&part));
         }
         Ok(there)
     }
@@ -73,7 +73,7 @@ fn take(answer: &Answer, found: &mut UidSet) -> Option<()> {
             Token::Open => (0..2).try_for_each(|_| tokens.string().map(drop)).filter(|()| tokens.next() == Some(Token::Close))?,
             Token::Atom(name) if name.eq_ignore_ascii_case(b"ALL") => {
                 let set: UidSet = std::str::from_utf8(tokens.atom()?).ok()?.parse().ok()?;
-                set.ranges().iter().for_each(|(first, last)| found.insert_range(*first, *last));
+                found.insert_all(&set);
             }
             Token::Atom(name) if name.eq_ignore_ascii_case(b"UID") => {}
             Token::Atom(_) => tokens.pass_over()?,
