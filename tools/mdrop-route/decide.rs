@@ -5,6 +5,7 @@
 //! where no exact domain is named.
 
 use crate::evidence::Header;
+use crate::folder::Values;
 use crate::journal::{Line, Report, Source};
 use crate::judge::{self, Judged, Verdict};
 use crate::policy::Policy;
@@ -12,7 +13,8 @@ use crate::{sender, verp};
 use mdrop::address::Address;
 use mdrop::octets::Octets;
 use mdrop::profile::Unknown;
-use mdrop::record::{CATCHALL, Evidence, Filing, Kind, Recipient, Rejected, Role, Sender};
+use mdrop::record::{Evidence, Filing, Kind, Recipient, Rejected, Role, Sender};
+use mdrop::time::Time;
 use mdrop::users::Local;
 use std::collections::HashSet;
 
@@ -29,6 +31,8 @@ pub struct Decision {
     pub rejected: Vec<Rejected>,
     /// What else was noticed: a word, and a text.
     pub findings: Vec<(&'static str, String)>,
+    /// Whether nobody known has it.
+    pub is_unknown: bool,
     /// Why policy leaves it out.
     pub skip: Option<String>,
     /// Whether the journal report decided.
@@ -52,9 +56,20 @@ struct Answer {
     kind: Option<Kind>,
 }
 
-/// Decides for one message, whose mail folder is `folder`. Why the candidates of the header lost is only said to `explain`.
+/// What is known of a message besides its octets.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery<'a> {
+    /// The profile's name.
+    pub account: &'a str,
+    /// The mailbox that it was found in.
+    pub mailbox: &'a str,
+    /// When it was delivered.
+    pub moment: Option<Time>,
+}
+
+/// Decides for one message. Why the candidates of the header lost is only said to `explain`.
 #[must_use]
-pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, folder: &str, explain: bool) -> Decision {
+pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, delivery: &Delivery, explain: bool) -> Decision {
     let judged = judge::judge(policy, header);
     let hops = judge::trusted_hops(policy, &header.received);
     let mut decision = Decision::default();
@@ -76,7 +91,7 @@ pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, folder:
     }
     report_forgery(&judged, &named, &mut decision);
     let authors = authors(policy, header, report);
-    file(policy, answer.found, &authors, folder, &mut decision);
+    file(policy, answer.found, &authors, delivery, &mut decision);
     decision
 }
 
@@ -153,14 +168,17 @@ fn from_header(policy: &Policy, header: &Header, judged: &[Judged], hops: u32) -
     if let Some(last_resort) = last_resort(policy, header, hops) {
         return Answer { hop: last_resort.evidence.hop, kind: Some(last_resort.evidence.kind), found: vec![last_resort] };
     }
-    let guessed = judge::guess(judged);
-    Answer { hop: 0, kind: guessed.first().map(|one| one.candidate.place.kind), found: found(&guessed) }
+    let mut guessed = found(&judge::guess(judged));
+    for one in guessed.iter_mut().filter(|one| one.evidence.kind == Kind::Envelope) {
+        one.evidence.kind = Kind::Header;
+    }
+    Answer { hop: 0, kind: guessed.first().map(|one| one.evidence.kind), found: guessed }
 }
 
 fn found(chosen: &[&Judged]) -> Vec<Found> {
-    let of = |one: &&Judged| match (&one.address, &one.verdict) {
-        (Some(address), Verdict::Local(local)) => {
-            Some(Found { address: address.clone(), local: local.clone(), evidence: one.candidate.place.evidence() })
+    let of = |one: &&Judged| match &one.verdict {
+        Verdict::Local(local) | Verdict::Untrusted(local) | Verdict::NotTrusted(local) => {
+            Some(Found { address: one.address.clone()?, local: local.clone(), evidence: one.candidate.place.evidence() })
         }
         _ => None,
     };
@@ -206,7 +224,7 @@ fn reject(judged: &[Judged], answer: &Answer, named: &HashSet<String>, decision:
             Verdict::Own => "the mailbox's own address",
             Verdict::List => "the mailing list's own address",
             Verdict::Untrusted(_) => "below the lowest Received field of a trusted host",
-            Verdict::NotTrusted => "the profile trusts other fields",
+            Verdict::NotTrusted(_) => "the profile trusts other fields",
             Verdict::Local(_) if is_named => "confirms what decided",
             Verdict::Local(local) => loss(local, &evidence, first, answer.kind),
         };
@@ -243,19 +261,24 @@ fn report_forgery(judged: &[Judged], named: &HashSet<String>, decision: &mut Dec
     decision.findings.push(("forged", text));
 }
 
+/// A user who wrote the message, by which address, and what says so.
+type Author = (String, Address, Evidence);
+
 /// Those of ours who wrote the message.
-fn authors(policy: &Policy, header: &Header, report: Option<&Report>) -> Vec<(String, Evidence)> {
-    let user = |address: &Address| policy.directory.resolve(address).filter(|local| !local.own).and_then(|local| local.user);
+fn authors(policy: &Policy, header: &Header, report: Option<&Report>) -> Vec<Author> {
+    let author = |address: &Address, evidence: Evidence| {
+        let local = policy.directory.resolve(address).filter(|local| !local.own)?;
+        Some((local.user?, address.clone(), evidence))
+    };
     if let Some(report) = report {
         let lines = report.senders().flat_map(|line| line.addresses.iter().map(move |address| (address, line_evidence(line))));
-        return lines.filter_map(|(address, evidence)| Some((user(address)?, evidence))).collect();
+        return lines.filter_map(|(address, evidence)| author(address, evidence)).collect();
     }
-    let authors = sender::authors(header);
-    authors.into_iter().filter_map(|one| Some((user(one.address.as_ref()?)?, one.place.evidence()))).collect()
+    sender::authors(header).into_iter().filter_map(|one| author(one.address.as_ref()?, one.place.evidence())).collect()
 }
 
 /// Files the message under everybody known, once a role, and asks the policy about the rest.
-fn file(policy: &Policy, found: Vec<Found>, authors: &[(String, Evidence)], folder: &str, decision: &mut Decision) {
+fn file(policy: &Policy, found: Vec<Found>, authors: &[Author], delivery: &Delivery, decision: &mut Decision) {
     let mut named = HashSet::new();
     let mut filed = HashSet::new();
     let exact = found.iter().any(|one| one.local.exact);
@@ -264,30 +287,44 @@ fn file(policy: &Policy, found: Vec<Found>, authors: &[(String, Evidence)], fold
             continue;
         }
         if let Some(user) = local.user.as_ref().filter(|user| filed.insert((*user).clone())) {
-            decision.filings.push(filing(user, folder, Role::Recipient, Some(&evidence)));
+            decision.filings.push(filing(policy, user, Role::Recipient, Some((&address, &evidence)), delivery));
         }
         decision.recipients.push(Recipient { address: Some(address.spelt()), user: local.user, evidence });
     }
     let mut sent = HashSet::new();
-    for (user, evidence) in authors.iter().filter(|(user, _)| policy.file_senders && sent.insert(user.clone())) {
-        decision.filings.push(filing(user, folder, Role::Sender, Some(evidence)));
+    for (user, address, evidence) in authors.iter().filter(|(user, ..)| policy.file_senders && sent.insert(user.clone())) {
+        decision.filings.push(filing(policy, user, Role::Sender, Some((address, evidence)), delivery));
     }
-    let nobody = decision.filings.is_empty();
+    decision.is_unknown = decision.filings.is_empty();
     let unknown = decision.recipients.iter().find(|recipient| recipient.user.is_none());
-    match policy.unknown {
-        Unknown::Skip if nobody && authors.is_empty() => decision.skip = Some(why_skipped(unknown)),
-        Unknown::Archive if nobody => {
-            let evidence = unknown.map(|recipient| recipient.evidence.clone());
-            decision.filings.push(filing(CATCHALL, folder, Role::Recipient, evidence.as_ref()));
-        }
-        // Its sender is known but not filed by this profile; nothing is dropped for that.
-        Unknown::Skip if nobody => decision.filings.push(filing(CATCHALL, folder, Role::Recipient, None)),
-        _ => {}
+    // Where its sender is known and not filed by this profile, nothing is dropped for that.
+    let skip = policy.unknown == Unknown::Skip && authors.is_empty();
+    if decision.is_unknown && skip {
+        decision.skip = Some(why_skipped(unknown));
+    } else if decision.is_unknown {
+        let evidence = unknown.map(|recipient| recipient.evidence.clone());
+        let catchall = filing(policy, &policy.catchall, Role::Recipient, None, delivery);
+        decision.filings.push(Filing { evidence, ..catchall });
     }
 }
 
-fn filing(user: &str, folder: &str, role: Role, evidence: Option<&Evidence>) -> Filing {
-    Filing { user: user.into(), folder: folder.into(), role, evidence: evidence.cloned() }
+fn filing(policy: &Policy, user: &str, role: Role, named: Option<(&Address, &Evidence)>, delivery: &Delivery) -> Filing {
+    let (template, word) = match role {
+        Role::Sender => (&policy.sent_folder, "sender"),
+        Role::Recipient => (&policy.folder, "recipient"),
+    };
+    let address = named.map(|(address, _)| address.normal()).unwrap_or_default();
+    let values = Values {
+        account: delivery.account,
+        mailbox: delivery.mailbox,
+        user,
+        role: word,
+        address: &address,
+        domain: named.map_or("", |(address, _)| address.domain()),
+        detail: named.and_then(|(address, _)| policy.directory.detail(address)).map_or("", |(_, detail)| detail),
+        moment: delivery.moment,
+    };
+    Filing { user: user.into(), folder: template.fill(&values), role, evidence: named.map(|(_, evidence)| evidence.clone()) }
 }
 
 fn why_skipped(unknown: Option<&Recipient>) -> String {

@@ -14,9 +14,10 @@ fn settings() -> RouteSettings {
 
 fn decide_with(settings: &RouteSettings, users: Option<&str>, message: &str) -> Decision {
     let policy = Policy::new(settings, users.map(|text| Users::parse(text).unwrap())).unwrap();
-    let header = evidence::read(&policy, message.as_bytes());
+    let header = evidence::read(&policy, message.as_bytes(), true);
     let report = journal::may_hold_report(header.is_report, &header.content_type).then(|| journal::read(message.as_bytes())).flatten();
-    decide(&policy, &header, report.as_ref(), "INBOX", true)
+    let delivery = Delivery { account: "acme", mailbox: "INBOX", moment: Some(mdrop::time::Time::from_unix(1_795_000_000)) };
+    decide(&policy, &header, report.as_ref(), &delivery, true)
 }
 
 /// Recipients as `field:position address`.
@@ -75,7 +76,7 @@ fn trusted_fields_take_the_place_of_those_found() {
         "X-Original-To: a@example.com\nDelivered-To: pre-pre-b@example.com\nReceived: by h for <c@example.com>\nX-Local: d@example.com\n";
     let with = |fields: &[&str]| {
         let trusted_fields = fields.iter().map(|field| (*field).to_owned()).collect();
-        let settings = RouteSettings { trusted_fields, strip_prefix: Some("pre-".into()), ..settings() };
+        let settings = RouteSettings { trusted_fields, strip_prefix: vec!["pre-".into()], ..settings() };
         recipients(&decide_with(&settings, None, message))
     };
     assert_eq!(with(&[]), ["x-original-to:1 a@example.com"]);
@@ -125,6 +126,56 @@ fn everybody_known_is_filed_once_a_role_and_the_rest_is_left_to_the_policy() {
     }
     let told = decide_with(&skip, Some(USERS), ghost).skip;
     assert_eq!(told.as_deref(), Some("no user has the address ghost@example.com"));
+}
+
+#[test]
+fn the_profile_says_in_which_folder_and_under_whom_what_is_left_over_is_filed() {
+    let settings = RouteSettings {
+        catchall: Some("bob@example.com".into()),
+        folder: "{mailbox}/{detail}".into(),
+        sent_folder: Some("Sent/{year}".into()),
+        ..settings()
+    };
+    let filed = |users, message: &str| {
+        let decision = decide_with(&settings, users, message);
+        decision.filings.iter().map(|f| format!("{} {}", f.user, f.folder)).collect::<Vec<_>>()
+    };
+    let message = "Delivered-To: alice+news@example.com\nFrom: Bob@example.com\n";
+    assert_eq!(filed(Some(USERS), message), ["alice@example.com INBOX/news", "bob@example.com Sent/2026"]);
+    assert_eq!(filed(None, message), ["alice@example.com INBOX/news", "bob@example.com Sent/2026"]);
+    assert_eq!(filed(Some(USERS), "To: ghost@example.com\n"), ["bob@example.com INBOX"]);
+    assert!(decide_with(&settings, Some(USERS), "To: ghost@example.com\n").is_unknown);
+    let refused = |settings: RouteSettings| Policy::new(&settings, Some(Users::parse(USERS).unwrap())).unwrap_err().to_string();
+    assert_eq!(refused(RouteSettings { catchall: Some("bib".into()), ..settings.clone() }), "[route]: catchall: there is no user “bib”");
+    assert!(refused(RouteSettings { folder: "{mail}".into(), ..settings.clone() }).contains("folder = \"{mail}\""));
+}
+
+#[test]
+fn the_longest_prefix_that_fits_is_stripped_once_and_only_from_delivered_to() {
+    let strip_prefix = ["x-", "x-y-"].map(String::from).to_vec();
+    let settings = RouteSettings { strip_prefix, ..settings() };
+    for (message, expected) in [
+        ("Delivered-To: x-y-alice@example.com\n", "delivered-to:1 alice@example.com"),
+        ("Delivered-To: X-x-alice@example.com\n", "delivered-to:1 x-alice@example.com"),
+        ("Delivered-To: x-y-x-y-z@example.com\n", "delivered-to:1 x-y-z@example.com"),
+        ("X-Original-To: x-alice@example.com\n", "x-original-to:1 x-alice@example.com"),
+    ] {
+        assert_eq!(recipients(&decide_with(&settings, None, message)), [expected], "{message}");
+    }
+}
+
+#[test]
+fn apparently_to_is_guessed_from_where_it_is_not_trusted() {
+    let trusted = RouteSettings { trusted_fields: vec!["delivered-to:1".into()], ..settings() };
+    let decision = decide_with(&trusted, None, "Apparently-To: alice@example.com\nTo: bob@example.com\n");
+    assert_eq!(recipients(&decision), ["apparently-to:1 alice@example.com", "to:1 bob@example.com"]);
+    assert!(decision.recipients.iter().all(|recipient| recipient.evidence.kind == Kind::Header));
+}
+
+#[test]
+fn a_resent_message_that_names_none_of_ours_there_is_guessed_from_its_first_header() {
+    let decision = decide_with(&settings(), None, "Resent-To: x@host.example\nTo: alice@example.com\n");
+    assert_eq!(recipients(&decision), ["to:1 alice@example.com"]);
 }
 
 fn report(wrapper: &str, envelope: &str) -> String {

@@ -4,11 +4,14 @@
 //! order of the envelope fields inside one hop is a table, since servers write what was addressed before what it expanded to,
 //! and Delivered-To often after aliases.
 
-use crate::policy::Policy;
+use crate::policy::{Policy, TrustedField};
 use crate::received::{self, Received};
 use mdrop::address::{self, Address};
+use mdrop::error::Result;
 use mdrop::header::{self, Field};
 use mdrop::record::{self, Kind};
+use mdrop::spool::Spool;
+use std::collections::HashSet;
 
 /// How much of a value that is no address is shown.
 const SHOWN: usize = 200;
@@ -26,8 +29,9 @@ enum Use {
     ContentType,
 }
 
-/// The fields that are read; what else looks like evidence of a recipient (X-Forwarded-To, X-Sympa-To, X-SMTP-RCPT, Reply-To) is none. Those of use `Envelope` (and Received) stand in the order in which they count inside a hop, those of use
-/// `Sender` in the order in which they are believed.
+/// The fields that are read; what else looks like evidence of a recipient (X-Forwarded-To, X-Sympa-To, X-SMTP-RCPT, Reply-To) is none.
+/// Those of use `Envelope` (and Received) stand in the order in which they count inside a hop, those of use `Sender` in the order in
+/// which they are believed.
 const FIELDS: [(&str, Use); 38] = [
     ("x-original-to", Use::Envelope),
     ("envelope-to", Use::Envelope),
@@ -137,8 +141,10 @@ pub struct SenderCandidate {
 /// What a header says.
 #[derive(Clone, Debug, Default)]
 pub struct Header {
-    /// Everything that may name a recipient, from top to bottom.
+    /// Everything that may name a recipient, from top to bottom. What can't become one is there only to be explained.
     pub candidates: Vec<Candidate>,
+    /// Whether a field was cut, or passed over because too many stand above it.
+    pub is_cut: bool,
     /// Everything that may name the sender, from top to bottom.
     pub senders: Vec<SenderCandidate>,
     /// The addresses of mailing lists that the message came through, in normal form.
@@ -153,79 +159,118 @@ pub struct Header {
 
 /// How much of a Content-Type value is read.
 const CONTENT_TYPE: usize = 2000;
+/// How much of one field is read where the message is not in memory, in octets.
+const LONGEST_FIELD: usize = 8 << 20;
+/// How many Received fields are read. RFC 5321 section 6.3 takes a hundred for a loop; whatever stands further down was written into the
+/// message by its sender.
+const HOPS: u32 = 1000;
+/// How many addresses of mailing lists are kept; one message came through few.
+const LISTS: usize = 100;
 
-/// Reads a header; `octets` may go on behind it, and may be the encoded form of a stream.
+/// Reads a header; `octets` may go on behind it, and may be the encoded form of a stream. With `explain` it holds every candidate, else
+/// those that can matter.
 #[must_use]
-pub fn read(policy: &Policy, octets: &[u8]) -> Header {
-    let mut reader =
-        Reader { policy, seen: [0; FIELDS.len()], added: vec![0; policy.trusted_fields.len()], line: 0, header: Header::default() };
+pub fn read(policy: &Policy, octets: &[u8], explain: bool) -> Header {
+    let mut reader = Reader::new(policy, explain);
     for field in header::fields(octets) {
-        reader.field(&field);
-        reader.line = reader.line.saturating_add(1);
+        reader.field(&field, false);
     }
     reader.header
 }
 
+/// The same for a message that is not in memory.
+///
+/// # Errors
+/// What the temporary file reports.
+pub fn read_long(policy: &Policy, message: &mut Spool, explain: bool) -> Result<Header> {
+    let mut reader = Reader::new(policy, explain);
+    let eol = header::long::line_end(&mut *message.reader()?)?;
+    header::long::each_field(&mut *message.reader()?, eol, LONGEST_FIELD, &mut |field, cut| reader.field(field, cut))?;
+    Ok(reader.header)
+}
+
 struct Reader<'a> {
     policy: &'a Policy,
+    explain: bool,
     /// How many fields of each name have been seen.
     seen: [u32; FIELDS.len()],
     added: Vec<u32>,
     line: u32,
+    hop: u32,
+    /// What was kept, by the field's rank and hop: the same once more would change nothing.
+    kept: HashSet<(usize, u32, String)>,
     header: Header,
 }
 
-impl Reader<'_> {
-    fn field(&mut self, field: &Field) {
-        let known = FIELDS.iter().enumerate().find(|(_, (name, _))| field.is(name));
-        let Some((rank, (name, kind))) = known else {
-            return self.added_field(field);
+impl<'a> Reader<'a> {
+    fn new(policy: &'a Policy, explain: bool) -> Self {
+        let (added, header) = (vec![0; policy.trusted_fields.len()], Header::default());
+        Self { policy, explain, seen: [0; FIELDS.len()], added, line: 0, hop: 0, kept: HashSet::new(), header }
+    }
+
+    fn field(&mut self, field: &Field, cut: bool) {
+        self.line = self.line.saturating_add(1);
+        let Some((rank, (name, kind))) = FIELDS.iter().enumerate().find(|(_, (name, _))| field.is(name)) else {
+            return self.added_field(field, cut);
         };
         let position = self.seen.get_mut(rank).map_or(1, |seen| {
             *seen += 1;
             *seen
         });
-        let place = |kind| Place { field: Name::Known(name), position, hop: self.hop(), line: self.line, rank, kind };
+        self.header.is_cut |= cut;
+        let place = |kind| Place { field: Name::Known(name), position, hop: self.hop, line: self.line, rank, kind };
         match kind {
-            Use::Envelope => self.recipients(place(Kind::Envelope), address::trace(field.value), field.value),
-            Use::Received => self.received(place(Kind::Received), field.value),
-            Use::Resent => self.recipients(place(Kind::Resent), address::list(field.value), field.value),
-            Use::Guess => self.recipients(place(Kind::Header), address::list(field.value), field.value),
-            Use::Sender => self.senders(&place(Kind::Sender), field.value),
-            Use::List => self.header.lists.extend(list_addresses(field.value)),
+            Use::Received => self.received(&place(Kind::Received), field.value),
+            Use::Resent => self.recipients(&place(Kind::Resent), address::list(field.value), field.value),
+            Use::Guess => self.recipients(&place(Kind::Header), address::list(field.value), field.value),
+            Use::List => self.lists(field.value),
             Use::Report => self.header.is_report = true,
             Use::ContentType if position == 1 => self.header.content_type = field.unfolded(CONTENT_TYPE),
             Use::ContentType => {}
+            Use::Envelope | Use::Sender if self.hop >= HOPS => self.header.is_cut = true,
+            Use::Envelope => self.recipients(&place(Kind::Envelope), address::trace(field.value), field.value),
+            Use::Sender => self.senders(&place(Kind::Sender), field.value),
         }
     }
 
     /// A field that only the profile names.
-    fn added_field(&mut self, field: &Field) {
+    fn added_field(&mut self, field: &Field, cut: bool) {
         let Some(at) = self.policy.trusted_fields.iter().position(|trusted| field.is(&trusted.name)) else { return };
         let (Some(trusted), Some(seen)) = (self.policy.trusted_fields.get(at), self.added.get_mut(at)) else { return };
         *seen += 1;
+        self.header.is_cut |= cut;
         let (name, position) = (Name::Added(trusted.name.clone()), *seen);
-        let place = Place { field: name, position, hop: self.hop(), line: self.line, rank: FIELDS.len(), kind: Kind::Envelope };
-        self.recipients(place, address::trace(field.value), field.value);
+        let place = Place { field: name, position, hop: self.hop, line: self.line, rank: FIELDS.len() + at, kind: Kind::Envelope };
+        self.recipients(&place, address::trace(field.value), field.value);
     }
 
-    fn hop(&self) -> u32 {
-        u32::try_from(self.header.received.len()).unwrap_or(u32::MAX)
-    }
-
-    fn recipients(&mut self, place: Place, addresses: Vec<Address>, value: &[u8]) {
-        let named = !addresses.is_empty();
-        for address in addresses {
-            self.header.candidates.push(Candidate { address: Some(address), value: Vec::new(), place: place.clone() });
-        }
+    fn recipients(&mut self, place: &Place, addresses: Vec<Address>, value: &[u8]) {
         let value = value.trim_ascii();
-        if !named && !value.is_empty() {
+        if self.explain && addresses.is_empty() && !value.is_empty() {
             let value = value.get(..value.len().min(SHOWN)).unwrap_or_default().to_vec();
-            self.header.candidates.push(Candidate { address: None, value, place });
+            self.header.candidates.push(Candidate { address: None, value, place: place.clone() });
+        }
+        for address in addresses {
+            if self.matters(place, &address) {
+                self.header.candidates.push(Candidate { address: Some(address), value: Vec::new(), place: place.clone() });
+            }
         }
     }
 
-    fn received(&mut self, place: Place, value: &[u8]) {
+    /// Whether an address can change what is decided, or is to be explained: a hostile header must not fill the memory with others.
+    fn matters(&mut self, place: &Place, address: &Address) -> bool {
+        let is_asked = |field: &TrustedField| field.position == Some(place.position) && field.name == place.field.as_str();
+        self.explain
+            || self.policy.directory.concerns(address)
+                && (self.policy.trusted_fields.iter().any(is_asked) || self.kept.insert((place.rank, place.hop, address.normal())))
+    }
+
+    fn received(&mut self, place: &Place, value: &[u8]) {
+        self.hop = self.hop.saturating_add(1);
+        if place.hop >= HOPS {
+            self.header.is_cut = true;
+            return;
+        }
         let mut received = received::read(value);
         if let Some(address) = received.envelope_from.take() {
             self.header.senders.push(SenderCandidate { address: Some(address), place: Place { kind: Kind::Sender, ..place.clone() } });
@@ -237,12 +282,22 @@ impl Reader<'_> {
 
     fn senders(&mut self, place: &Place, value: &[u8]) {
         let is_list = matches!(place.field, Name::Known("from" | "sender"));
-        if !is_list && address::is_null(value) {
-            return self.header.senders.push(SenderCandidate { address: None, place: place.clone() });
-        }
         let addresses = if is_list { address::list(value) } else { address::trace(value) };
-        for address in addresses {
-            self.header.senders.push(SenderCandidate { address: Some(address), place: place.clone() });
+        let is_null = !is_list && address::is_null(value);
+        let addresses = is_null.then_some(None).into_iter().chain(addresses.into_iter().map(Some));
+        for (at, address) in addresses.enumerate() {
+            let first = at == 0 && self.kept.insert((place.rank, place.hop, String::new()));
+            if first || address.as_ref().is_some_and(|address| self.matters(place, address)) {
+                self.header.senders.push(SenderCandidate { address, place: place.clone() });
+            }
+        }
+    }
+
+    fn lists(&mut self, value: &[u8]) {
+        for address in list_addresses(value) {
+            if self.header.lists.len() < LISTS && !self.header.lists.contains(&address) {
+                self.header.lists.push(address);
+            }
         }
     }
 }
@@ -266,7 +321,7 @@ mod tests {
     fn read_with(trusted: &[&str], text: &str) -> Header {
         let trusted_fields = trusted.iter().map(|field| (*field).to_owned()).collect();
         let settings = RouteSettings { domains: vec!["example.com".into()], trusted_fields, ..RouteSettings::default() };
-        read(&Policy::new(&settings, None).unwrap(), text.as_bytes())
+        read(&Policy::new(&settings, None).unwrap(), text.as_bytes(), true)
     }
 
     fn shown(header: &Header) -> Vec<String> {

@@ -12,6 +12,9 @@ use mdrop::record::Kind;
 use mdrop::users::{Directory, Local};
 use std::collections::HashSet;
 
+/// A trace field of some servers, which sendmail made of the envelope where To was missing.
+const APPARENTLY: Name = Name::Known("apparently-to");
+
 /// What a candidate is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -26,7 +29,7 @@ pub enum Verdict {
     /// It stands below the lowest trusted Received field.
     Untrusted(Local),
     /// The profile trusts other fields.
-    NotTrusted,
+    NotTrusted(Local),
     /// It may be a recipient.
     Local(Local),
 }
@@ -48,6 +51,17 @@ impl Judged<'_> {
         match &self.verdict {
             Verdict::Local(local) if local.exact == exact => Some(local),
             _ => None,
+        }
+    }
+
+    /// The same for the guess: what Apparently-To says counts there even if it is not trusted, no less than To.
+    #[must_use]
+    pub fn guessed(&self) -> Option<&Local> {
+        match &self.verdict {
+            Verdict::Untrusted(local) | Verdict::NotTrusted(local) if self.candidate.place.field == APPARENTLY => {
+                Some(local).filter(|local| local.exact)
+            }
+            _ => self.local(true),
         }
     }
 
@@ -76,7 +90,7 @@ fn verdict(policy: &Policy, candidate: &Candidate, address: &Address, lists: &Ha
     }
     let Some(local) = policy.directory.resolve(address) else { return Verdict::Outside };
     if candidate.place.kind == Kind::Envelope && !policy.trusted_fields.is_empty() && trusted_at(policy, candidate).is_none() {
-        return Verdict::NotTrusted;
+        return Verdict::NotTrusted(local);
     }
     if trace && candidate.place.hop >= hops {
         return Verdict::Untrusted(local);
@@ -90,7 +104,8 @@ fn verdict(policy: &Policy, candidate: &Candidate, address: &Address, lists: &Ha
 /// The address without what the server puts before it, or the address that the mailbox's own address encodes.
 fn clean(policy: &Policy, candidate: &Candidate, address: &Address) -> Address {
     let prefixed = candidate.place.field == Name::Known("delivered-to");
-    let stripped = policy.strip_prefix.as_ref().filter(|_| prefixed).and_then(|prefix| address.without_prefix(prefix));
+    let prefixes = policy.strip_prefix.iter().filter(|_| prefixed);
+    let stripped = prefixes.into_iter().find_map(|prefix| address.without_prefix(prefix));
     let address = stripped.unwrap_or_else(|| address.clone());
     encoded(&policy.directory, &address).unwrap_or(address)
 }
@@ -153,12 +168,13 @@ pub fn choose<'j, 'h>(policy: &Policy, judged: &'j [Judged<'h>]) -> Vec<&'j Judg
     field(true).or_else(|| field(false)).unwrap_or_default()
 }
 
-/// The guess: Resent-To, Resent-Cc and Resent-Bcc if there are any, else To, Cc and Bcc; exact local domains only.
+/// The guess: Resent-To, Resent-Cc and Resent-Bcc if any of them names one of ours, else To, Cc, Bcc and Apparently-To; exact local domains only.
 #[must_use]
 pub fn guess<'j, 'h>(judged: &'j [Judged<'h>]) -> Vec<&'j Judged<'h>> {
-    let resent = judged.iter().any(|one| one.candidate.place.kind == Kind::Resent && one.address.is_some());
-    let kind = if resent { Kind::Resent } else { Kind::Header };
-    judged.iter().filter(|one| one.candidate.place.kind == kind && one.local(true).is_some()).collect()
+    let of = |fits: fn(&Judged) -> bool| judged.iter().filter(|one| fits(one) && one.guessed().is_some()).collect::<Vec<_>>();
+    let resent = of(|one| one.candidate.place.kind == Kind::Resent);
+    let header = || of(|one| one.candidate.place.kind == Kind::Header || one.candidate.place.field == APPARENTLY);
+    if resent.is_empty() { header() } else { resent }
 }
 
 /// Whether the topmost hop that names any local address names the mailbox's own; none if no hop names one.

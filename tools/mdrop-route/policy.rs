@@ -1,9 +1,11 @@
 //! The profile's `[route]`, checked and made ready once, so that no message pays for it.
 
+use crate::folder::Template;
 use mdrop::address::Address;
 use mdrop::error::{Error, Result, Status};
 use mdrop::identity::Digest;
 use mdrop::profile::{RouteSettings, Unknown};
+use mdrop::record::CATCHALL;
 use mdrop::users::{Directory, Users, settings_digest};
 use std::collections::HashSet;
 
@@ -23,14 +25,20 @@ pub struct Policy {
     pub directory: Directory,
     /// The envelope fields that count, in the order in which they do; empty: those found.
     pub trusted_fields: Vec<TrustedField>,
-    /// What is taken off the local part in Delivered-To.
-    pub strip_prefix: Option<String>,
+    /// What is taken off the local part in Delivered-To, the longest first.
+    pub strip_prefix: Vec<String>,
     /// The hosts whose Received fields are trusted, in lower case; empty: all.
     pub trusted_by: HashSet<String>,
     /// Who may send journal reports, in normal form; empty: anybody.
     pub journal_from: HashSet<String>,
     /// What becomes of a message for nobody known.
     pub unknown: Unknown,
+    /// Under whom it is filed then.
+    pub catchall: String,
+    /// In which folder mail is filed under its recipients.
+    pub folder: Template,
+    /// In which folder it is filed under its sender.
+    pub sent_folder: Template,
     /// Whether mail is filed under its sender.
     pub file_senders: bool,
     /// The digest of all this.
@@ -49,17 +57,35 @@ impl Policy {
             let advice = || wrong(format!("trusted-fields: “{text}” is not a field's name and position, such as \"delivered-to:1\""));
             trusted_field(text).ok_or_else(advice)
         };
+        let template = |key: &str, text: &str| Template::parse(text).map_err(|what| wrong(format!("{key} = \"{text}\": {what}")));
+        let mut strip_prefix: Vec<String> = settings.strip_prefix.iter().filter(|prefix| !prefix.is_empty()).cloned().collect();
+        strip_prefix.sort_by_key(|prefix| std::cmp::Reverse(prefix.len()));
         Ok(Self {
             digest: settings_digest(settings, users.as_ref()),
+            catchall: catchall(settings.catchall.as_deref(), users.as_ref()).map_err(wrong)?,
+            folder: template("folder", &settings.folder)?,
+            sent_folder: template("sent-folder", settings.sent_folder.as_deref().unwrap_or(&settings.folder))?,
             directory: Directory::new(settings, users)?,
             trusted_fields: settings.trusted_fields.iter().map(field).collect::<Result<_>>()?,
-            strip_prefix: settings.strip_prefix.clone().filter(|prefix| !prefix.is_empty()),
+            strip_prefix,
             trusted_by: settings.trusted_by.iter().map(|host| host.trim_end_matches('.').to_ascii_lowercase()).collect(),
             journal_from: settings.journal_from.iter().map(|text| sender(text).map(|a| a.normal())).collect::<Result<_>>()?,
             unknown: settings.unknown,
             file_senders: settings.file_senders,
         })
     }
+}
+
+/// Under whom mail for nobody known is filed. With a users list only somebody of it, so that a name that is misspelt is noticed.
+fn catchall(name: Option<&str>, users: Option<&Users>) -> std::result::Result<String, String> {
+    let Some(name) = name else { return Ok(CATCHALL.into()) };
+    if users.is_some_and(|users| !users.has_name(name)) {
+        return Err(format!("catchall: there is no user “{name}”"));
+    }
+    let name =
+        Address::parse(name).map_or_else(|| name.to_owned(), |address| if users.is_some() { name.to_owned() } else { address.normal() });
+    let fits = !name.is_empty() && !name.starts_with('@') && !name.contains(char::is_control);
+    if fits { Ok(name) } else { Err("catchall: a user's name can't be empty, begin with @, or hold control characters".into()) }
 }
 
 fn trusted_field(text: &str) -> Option<TrustedField> {

@@ -1,13 +1,13 @@
 //! From stream to stream: each message is held until it is known to be whole, its header is read, and it goes on with what was decided.
 
-use crate::decide::{self, Decision};
+use crate::decide::{self, Decision, Delivery};
 use crate::evidence;
 use crate::journal::{self, Report};
 use crate::policy::Policy;
 use mdrop::error::Result;
 use mdrop::frame::Run;
 use mdrop::identity::Digest;
-use mdrop::record::{CATCHALL, Finding, Record, Route, V1};
+use mdrop::record::{Finding, Record, Route, V1};
 use mdrop::spool::Spool;
 use mdrop::stream::{Decoder, Journal, Meta, ReadError, Routing, StreamReader, StreamWriter};
 use std::collections::HashSet;
@@ -15,8 +15,6 @@ use std::io::{self, Read, Write};
 
 /// How much of a message is held in memory.
 const IN_MEMORY: usize = 16 << 20;
-/// How much of a header is read.
-const LONGEST_HEADER: usize = 1 << 20;
 /// How much of a journal report is read.
 const LONGEST_REPORT: usize = 16 << 20;
 /// From which size on a message is handed on at once.
@@ -70,17 +68,18 @@ impl<'a, W: Write> Stage<'a, W> {
     }
 
     fn carry(&mut self, meta: Meta, spool: &mut Spool, run: &mut Run) -> Result<()> {
-        let header = beginning(spool, LONGEST_HEADER, |octets| {
-            let cut = octets.len() == LONGEST_HEADER && !has_empty_line(octets);
-            (evidence::read(self.policy, octets), cut)
-        })?;
-        let (header, cut) = header;
-        let report = if journal::may_hold_report(header.is_report, &header.content_type) { read_report(&meta, spool)? } else { None };
         let explain = matches!(self.output, Output::Records(_));
-        let mut decision = decide::decide(self.policy, &header, report.as_ref(), &meta.origin.folder().lossy(), explain);
-        if cut {
-            let text = format!("its header is longer than {LONGEST_HEADER} octets; what stands behind them was not looked at");
-            decision.findings.push(("damaged", text));
+        let header = match spool.in_memory() {
+            Some(octets) => evidence::read(self.policy, octets, explain),
+            None => evidence::read_long(self.policy, spool, explain)?,
+        };
+        let report = if journal::may_hold_report(header.is_report, &header.content_type) { read_report(&meta, spool)? } else { None };
+        let mailbox = meta.origin.folder().lossy().into_owned();
+        let delivery = Delivery { account: &meta.origin.account.name, mailbox: &mailbox, moment: meta.received };
+        let mut decision = decide::decide(self.policy, &header, report.as_ref(), &delivery, explain);
+        if header.is_cut {
+            let text = "its header is out of all measure: a field of many megabytes, or more than a thousand Received fields; what stands further down was not looked at";
+            decision.findings.push(("damaged", text.into()));
         }
         count(&meta, &decision, run);
         self.tell(&meta, &decision, run)?;
@@ -147,11 +146,10 @@ impl<'a, W: Write> Stage<'a, W> {
 
 /// Counts the message by its outcome, and under every user it is filed for.
 fn count(meta: &Meta, decision: &Decision, run: &mut Run) {
-    let is_known = decision.filings.iter().any(|filing| filing.user != CATCHALL);
     let outcome = match &decision.skip {
         Some(_) => "skipped",
-        None if is_known => "routed",
-        None => "unknown",
+        None if decision.is_unknown => "unknown",
+        None => "routed",
     };
     run.count(outcome, meta.size);
     let users: HashSet<&str> = decision.filings.iter().map(|filing| filing.user.as_str()).collect();
@@ -166,10 +164,6 @@ fn beginning<T>(spool: &mut Spool, longest: usize, read: impl FnOnce(&[u8]) -> T
         return Ok(read(octets.get(..octets.len().min(longest)).unwrap_or_default()));
     }
     Ok(read(&spool.beginning(longest)?))
-}
-
-fn has_empty_line(octets: &[u8]) -> bool {
-    [&b"\n\n"[..], b"\n\r\n", b"\r\r"].iter().any(|end| memchr::memmem::find(octets, end).is_some())
 }
 
 /// Reads a report in the message's original octets, so that the inner message's place is one in them.

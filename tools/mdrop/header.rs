@@ -4,6 +4,8 @@
 //! line that is no field neither ends the header nor refuses the message; only an empty line ends it (RFC 5322
 //! section 2.1). mailparse refuses a whole header for a lone CR or a leading blank, which 0.9 % of fuzzed messages have.
 
+pub mod long;
+
 /// One header field as it stands in the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'a> {

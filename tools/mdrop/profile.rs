@@ -213,10 +213,17 @@ pub struct RouteSettings {
     pub users: Option<PathBuf>,
     /// What becomes of a message for nobody known.
     pub unknown: Unknown,
+    /// Under whom it is filed then, in place of `@catchall`.
+    pub catchall: Option<String>,
+    /// In which folder a message is filed under a user: a template (mdrop-profile(5)).
+    pub folder: String,
+    /// The same for the mail that the user sent; `folder` where there is none.
+    pub sent_folder: Option<String>,
     /// Envelope fields to trust, `name:position`, in place of those found.
     pub trusted_fields: Vec<String>,
-    /// What the server puts before local parts in Delivered-To.
-    pub strip_prefix: Option<String>,
+    /// What the server puts before local parts in Delivered-To; the longest that fits is taken off.
+    #[serde(deserialize_with = "one_or_more")]
+    pub strip_prefix: Vec<String>,
     /// Addresses of the multidrop mailbox itself, which are never recipients.
     pub own_addresses: Vec<String>,
     /// Hosts whose Received fields are trusted.
@@ -235,8 +242,11 @@ impl Default for RouteSettings {
             domains: Vec::new(),
             users: None,
             unknown: Unknown::default(),
+            catchall: None,
+            folder: "{mailbox}".into(),
+            sent_folder: None,
             trusted_fields: Vec::new(),
-            strip_prefix: None,
+            strip_prefix: Vec::new(),
             own_addresses: Vec::new(),
             trusted_by: Vec::new(),
             journal_from: Vec::new(),
@@ -313,6 +323,28 @@ fn five() -> u32 {
 
 fn every() -> Vec<String> {
     vec!["*".into()]
+}
+
+/// A string, or a list of them.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<String>, D::Error> {
+    struct Visitor;
+    impl<'de> serde::de::Visitor<'de> for Visitor {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            f.write_str("a string or a list of strings")
+        }
+        fn visit_str<E>(self, text: &str) -> std::result::Result<Self::Value, E> {
+            Ok(vec![text.to_owned()])
+        }
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Self::Value, A::Error> {
+            let mut texts = Vec::new();
+            while let Some(text) = list.next_element()? {
+                texts.push(text);
+            }
+            Ok(texts)
+        }
+    }
+    deserializer.deserialize_any(Visitor)
 }
 
 /// A number and a unit: `500ms`, `60s`, `5m`, `12h`, `30d`, `2w`.

@@ -67,6 +67,12 @@ impl Users {
         Ok(())
     }
 
+    /// Whether there is a user of that name.
+    #[must_use]
+    pub fn has_name(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
     /// The user who has an address, given in its normal form.
     #[must_use]
     pub fn get(&self, normal: &str) -> Option<&str> {
@@ -90,6 +96,8 @@ pub struct Local {
 pub struct Directory {
     domains: HashSet<String>,
     own: HashSet<String>,
+    /// The domains of those.
+    own_domains: HashSet<String>,
     subaddress: String,
     users: Option<Users>,
 }
@@ -106,9 +114,11 @@ impl Directory {
         }
         let domain = |name: &String| fold_domain(name).ok_or_else(|| wrong(format!("domains: “{name}” is not a domain")));
         let own = |name: &String| Address::parse(name).ok_or_else(|| wrong(format!("own-addresses: “{name}” is not an address")));
+        let owns = settings.own_addresses.iter().map(own).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             domains: settings.domains.iter().map(domain).collect::<Result<_>>()?,
-            own: settings.own_addresses.iter().map(|name| own(name).map(|a| a.normal())).collect::<Result<_>>()?,
+            own: owns.iter().map(Address::normal).collect(),
+            own_domains: owns.iter().map(|address| address.domain().to_owned()).collect(),
             subaddress: settings.subaddress.to_lowercase(),
             users,
         })
@@ -137,6 +147,13 @@ impl Directory {
     pub fn owns(&self, address: &Address) -> bool {
         let with = |local| self.own.contains(&address.normal_with(local));
         self.has_own() && (with(address.local()) || self.detail(address).is_some_and(|(user, _)| with(user)))
+    }
+
+    /// Whether an address can be anything but an outsider's: its domain is a local one, a sub-domain of one, or that of the mailbox.
+    #[must_use]
+    pub fn concerns(&self, address: &Address) -> bool {
+        let domain = address.domain();
+        self.domains.contains(domain) || self.is_sub_domain(domain) || self.own_domains.contains(domain)
     }
 
     /// Whether the mailbox's own addresses are configured.
@@ -172,7 +189,7 @@ struct Canonical<'a> {
     domains: BTreeSet<String>,
     unknown: crate::profile::Unknown,
     trusted_fields: Vec<String>,
-    strip_prefix: Option<&'a str>,
+    strip_prefix: BTreeSet<&'a String>,
     own_addresses: BTreeSet<String>,
     trusted_by: BTreeSet<String>,
     journal_from: BTreeSet<String>,
@@ -190,7 +207,7 @@ pub fn settings_digest(settings: &RouteSettings, users: Option<&Users>) -> Diges
         domains: settings.domains.iter().map(|name| fold_domain(name).unwrap_or_else(|| name.clone())).collect(),
         unknown: settings.unknown,
         trusted_fields: settings.trusted_fields.iter().map(|field| field.to_ascii_lowercase()).collect(),
-        strip_prefix: settings.strip_prefix.as_deref(),
+        strip_prefix: settings.strip_prefix.iter().collect(),
         own_addresses: settings.own_addresses.iter().map(address).collect(),
         trusted_by: settings.trusted_by.iter().map(|host| host.to_ascii_lowercase()).collect(),
         journal_from: settings.journal_from.iter().map(address).collect(),
