@@ -159,20 +159,38 @@ fn report_sender(report: &Report) -> Option<Sender> {
     Some(Sender { address: Some(address), evidence: line_evidence(line) })
 }
 
-/// The recipients that the header names.
+/// The recipients that the header names: by a trace field in an exact local domain, else as a list's Return-Path has the reader, else by a
+/// trace field in a sub-domain, else by the guess.
 fn from_header(policy: &Policy, header: &Header, judged: &[Judged], hops: u32) -> Answer {
-    let chosen = judge::choose(policy, judged);
-    if let Some(first) = chosen.first() {
-        return Answer { hop: first.candidate.place.hop, kind: Some(Kind::Envelope), found: found(&chosen) };
+    let traced = |found: Vec<Found>| Some(Answer { hop: found.first()?.evidence.hop, kind: Some(Kind::Envelope), found });
+    if let Some(answer) = traced(found(&judge::choose(policy, judged, true))) {
+        return answer;
     }
     if let Some(last_resort) = last_resort(policy, header, hops) {
         return Answer { hop: last_resort.evidence.hop, kind: Some(last_resort.evidence.kind), found: vec![last_resort] };
     }
     let mut guessed = found(&judge::guess(judged));
+    if let Some(answer) = traced(found(&judge::choose(policy, judged, false)).into_iter().map(|one| spell_exactly(one, &guessed)).collect())
+    {
+        return answer;
+    }
     for one in guessed.iter_mut().filter(|one| one.evidence.kind == Kind::Envelope) {
         one.evidence.kind = Kind::Header;
     }
     Answer { hop: 0, kind: guessed.first().map(|one| one.evidence.kind), found: guessed }
+}
+
+/// A server inside may write `user@host.domain` of what was sent to `user@domain`: where To or Cc has the latter, it is that.
+fn spell_exactly(traced: Found, guessed: &[Found]) -> Found {
+    let same = |one: &&Found| {
+        let host = traced.address.domain().strip_suffix(one.address.domain());
+        one.address.local() == traced.address.local() && host.is_some_and(|host| host.ends_with('.'))
+    };
+    let exact = guessed.iter().find(same).map(|one| (one.address.clone(), one.local.clone()));
+    match exact {
+        Some((address, local)) => Found { address, local, evidence: traced.evidence },
+        None => traced,
+    }
 }
 
 fn found(chosen: &[&Judged]) -> Vec<Found> {

@@ -35,7 +35,7 @@ fn filings(decision: &Decision) -> Vec<String> {
 
 #[test]
 fn the_topmost_hop_with_a_local_address_decides() {
-    let cases: [(&str, &[&str]); 14] = [
+    let cases: [(&str, &[&str]); 17] = [
         ("Delivered-To: x@host.example\nReceived: by h\nX-Original-To: a@example.com\n", &["x-original-to:1 a@example.com"]),
         ("Delivered-To: b@example.com\nReceived: by h for <a@example.com>\n", &["received:1 a@example.com"]),
         ("Delivered-To: b@example.com\nX-Original-To: a@example.com\n", &["x-original-to:1 a@example.com"]),
@@ -52,6 +52,9 @@ fn the_topmost_hop_with_a_local_address_decides() {
         ),
         ("X-Original-To: a@mail.example.com\nReceived: by h for <b@example.com>\n", &["received:1 b@example.com"]),
         ("X-Original-To: a@mail.example.com\nTo: x@host.example\n", &["x-original-to:1 a@mail.example.com"]),
+        ("X-Original-To: a@mail.example.com\nTo: b@example.com\n", &["x-original-to:1 a@mail.example.com"]),
+        ("X-Original-To: a@mail.example.com\nTo: b@example.com, A@example.com\n", &["x-original-to:1 A@example.com"]),
+        ("Return-Path: <l-7-b=example.com@l.example>\nDelivered-To: a@mail.example.com\n", &["return-path:1 b@example.com"]),
         ("To: a@mail.example.com\n", &[]),
         ("To: a@example.com, x@host.example\nCc: b@example.com, A@Example.com\n", &["to:1 a@example.com", "cc:1 b@example.com"]),
         ("Resent-To: x@host.example\nResent-Bcc: a@example.com\nTo: b@example.com\n", &["resent-bcc:1 a@example.com"]),
@@ -66,6 +69,12 @@ fn the_topmost_hop_with_a_local_address_decides() {
 fn a_mailing_list_is_not_its_reader() {
     let list = "Return-Path: <team-bounces@example.com>\nX-Original-To: team@example.com\nDelivered-To: bob@example.com\n";
     assert_eq!(recipients(&decide_with(&settings(), None, list)), ["delivered-to:1 bob@example.com"]);
+    let host = "Return-Path: <team-bounces@example.com>\nDelivered-To: team@lists.example.com\nTo: team@example.com\n";
+    assert!(recipients(&decide_with(&settings(), None, host)).is_empty());
+    let outgoing = "Return-Path: <owner-team@example.com>\nReceived: by h for <team-outgoing@example.com>\n";
+    assert!(recipients(&decide_with(&settings(), None, outgoing)).is_empty());
+    let subscriber = "Return-Path: <info-bounces@lists.example.com>\nDelivered-To: info@example.com\n";
+    assert_eq!(recipients(&decide_with(&settings(), None, subscriber)), ["delivered-to:1 info@example.com"]);
     let verp = "Return-Path: <roses-return-7-bob=example.com@l.example>\nTo: roses@l.example, alice@example.com\n";
     assert_eq!(recipients(&decide_with(&settings(), None, verp)), ["return-path:1 bob@example.com"]);
 }
@@ -238,6 +247,19 @@ fn the_sender_is_that_of_the_hop_that_decided() {
             Some("return-path low@y.example"),
         ),
         ("Return-Path: <top@y.example>\nReceived: by h\nDelivered-To: a@example.com\n", Some("return-path top@y.example")),
+        (
+            "Return-Path: <again@y.example>\nReturn-Path: <first@y.example>\nReceived: by h for <a@example.com>\n",
+            Some("return-path first@y.example"),
+        ),
+        (
+            "Delivered-To: a@example.com\nReturn-Path: <server@y.example>\nReturn-Path: <forged@y.example>\n",
+            Some("return-path server@y.example"),
+        ),
+        (
+            "Delivered-To: a@example.com\nReceived: by h (envelope-from <x@y.example>)\nX-Sender: login@y.example\n",
+            Some("received x@y.example"),
+        ),
+        ("X-Sender: x@y.example\nX-Receiver: a@example.com\nFrom: z@y.example\n", Some("x-sender x@y.example")),
         (
             "Return-Path: <top@y.example>\nReceived: by h\nDelivered-To: a@example.com\nReceived: by i\nReturn-Path: <low@y.example>\n",
             Some("return-path low@y.example"),

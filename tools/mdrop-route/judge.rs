@@ -95,7 +95,7 @@ fn verdict(policy: &Policy, candidate: &Candidate, address: &Address, lists: &Ha
     if trace && candidate.place.hop >= hops {
         return Verdict::Untrusted(local);
     }
-    if !lists.is_empty() && lists.contains(&address.normal()) {
+    if is_list(lists, address) {
         return Verdict::List;
     }
     Verdict::Local(local)
@@ -131,6 +131,19 @@ fn lists(header: &Header) -> HashSet<String> {
     if bases.is_empty() { HashSet::new() } else { header.lists.iter().cloned().chain(bases).collect() }
 }
 
+/// Whether it is the list's own address: as the list writes it, at the host that runs it (a sub-domain), or the one by which list
+/// software hands the mail on. Not the other way round: a list at a sub-domain may have a reader of its own name.
+fn is_list(lists: &HashSet<String>, address: &Address) -> bool {
+    if lists.is_empty() {
+        return false;
+    }
+    let local = address.local();
+    let locals = [local, local.strip_suffix("-outgoing").unwrap_or(local)];
+    let dots = address.domain().match_indices('.').filter_map(|(at, _)| address.domain().get(at + 1..));
+    let mut domains = std::iter::once(address.domain()).chain(dots.filter(|domain| domain.contains('.')));
+    domains.any(|domain| locals.iter().any(|local| Address::from_parts(local, domain).is_some_and(|one| lists.contains(&one.normal()))))
+}
+
 /// How many hops from the top are trusted. Without trusted hosts, all. With them, those down to the lowest Received field that one
 /// of them *wrote*: a field below it that only bears such a host's name counts if the one above says that the message came from there.
 #[must_use]
@@ -152,20 +165,17 @@ fn trusted_at(policy: &Policy, candidate: &Candidate) -> Option<usize> {
     policy.trusted_fields.iter().position(|trusted| trusted.name == place.field.as_str() && fits(trusted.position))
 }
 
-/// The candidates of the field that decides: all local addresses that it names.
+/// The candidates of the field that decides: all addresses that it names in the local domains, `exact`, or else in their sub-domains.
 #[must_use]
-pub fn choose<'j, 'h>(policy: &Policy, judged: &'j [Judged<'h>]) -> Vec<&'j Judged<'h>> {
-    let field = |exact: bool| {
-        let local = judged.iter().filter(|one| one.is_trace() && one.local(exact).is_some());
-        let first = local.min_by_key(|one| {
-            let place = &one.candidate.place;
-            let trusted = trusted_at(policy, one.candidate).unwrap_or(policy.trusted_fields.len());
-            (trusted, place.hop, place.rank, place.line)
-        })?;
-        let line = first.candidate.place.line;
-        Some(judged.iter().filter(|one| one.candidate.place.line == line && one.local(exact).is_some()).collect())
-    };
-    field(true).or_else(|| field(false)).unwrap_or_default()
+pub fn choose<'j, 'h>(policy: &Policy, judged: &'j [Judged<'h>], exact: bool) -> Vec<&'j Judged<'h>> {
+    let local = judged.iter().filter(|one| one.is_trace() && one.local(exact).is_some());
+    let first = local.min_by_key(|one| {
+        let place = &one.candidate.place;
+        let trusted = trusted_at(policy, one.candidate).unwrap_or(policy.trusted_fields.len());
+        (trusted, place.hop, place.rank, place.line)
+    });
+    let Some(line) = first.map(|first| first.candidate.place.line) else { return Vec::new() };
+    judged.iter().filter(|one| one.candidate.place.line == line && one.local(exact).is_some()).collect()
 }
 
 /// The guess: Resent-To, Resent-Cc and Resent-Bcc if any of them names one of ours, else To, Cc, Bcc and Apparently-To; exact local domains only.

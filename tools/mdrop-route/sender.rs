@@ -19,7 +19,11 @@ pub fn envelope(header: &Header, hop: u32, hops: u32) -> Option<Sender> {
         let of = move |name: &&'static str| senders.iter().find(|one| is(one, &[*name]));
         names.iter().find_map(of)
     };
-    let here = senders.iter().filter(path).find(|one| one.place.hop == hop);
+    // Above a Received field the lowest was written with it, and one above that when the message was handed on; below the last one, a
+    // sender may write more of them.
+    let mut here = senders.iter().filter(path).filter(|one| one.place.hop == hop);
+    let is_server = (hop as usize) < header.received.len();
+    let here = if is_server { here.next_back() } else { here.next() };
     // Some servers write the Return-Path below the Received fields of their own that follow; it is theirs down to the next delivery.
     let lower = header.candidates.iter().find(|one| one.place.kind == Kind::Envelope && one.place.hop > hop);
     let lower = lower.map_or(u32::MAX, |one| one.place.line);
@@ -27,7 +31,10 @@ pub fn envelope(header: &Header, hop: u32, hops: u32) -> Option<Sender> {
         .or_else(|| senders.iter().find(|one| is(one, &ENVELOPE) && one.place.hop == hop))
         .or_else(|| senders.iter().filter(path).find(|one| one.place.hop > hop && one.place.line < lower))
         .or_else(|| senders.iter().filter(path).rfind(|one| one.place.hop < hop))
-        .or_else(|| named(&["x-envelope-from", "x-mail-from", "x-mailfrom", "x-sender", "received"]))
+        .or_else(|| named(&["x-envelope-from", "x-mail-from", "x-mailfrom"]))
+        // Some mail programs write their login into X-Sender: it counts only where a server may have written it.
+        .or_else(|| senders.iter().find(|one| is(one, &["x-sender"]) && one.place.hop <= hop))
+        .or_else(|| named(&["received", "x-sender"]))
         .or_else(|| senders.iter().find(path))
         .or_else(|| senders.iter().find(|one| one.place.field == Name::Known("sender")))
         .or_else(|| senders.iter().find(|one| one.place.field == Name::Known("from")))?;
