@@ -32,8 +32,8 @@ impl Field<'_> {
 
 /// The fields of a header from top to bottom, up to the empty line or the end of `octets`.
 ///
-/// A byte-order mark, empty lines and one mbox `From ` line before the first field are passed over. Line ends are LF or
-/// CRLF; where the header has no LF at all, bare CR.
+/// A byte-order mark, empty lines and mbox `From ` lines before the first field are passed over. Line ends are LF or
+/// CRLF, also with more than one CR; where the header has no LF at all, bare CR.
 #[must_use]
 pub fn fields(octets: &[u8]) -> Fields<'_> {
     Fields { rest: skip_preamble(octets), eol: line_end(octets) }
@@ -66,8 +66,9 @@ fn line_length(octets: &[u8], eol: u8) -> usize {
     memchr::memchr(eol, octets).map_or(octets.len(), |at| at + 1)
 }
 
+/// Whether the line holds nothing but its end. Programs that turn LF into CRLF twice write CR CR LF.
 fn is_empty_line(line: &[u8]) -> bool {
-    matches!(line, b"" | b"\n" | b"\r\n" | b"\r")
+    line.iter().all(|b| matches!(b, b'\r' | b'\n'))
 }
 
 /// How many octets the field at the start of `octets` takes with its folded lines; none where the header ends.
@@ -83,17 +84,33 @@ fn field_length(octets: &[u8], eol: u8) -> Option<usize> {
 }
 
 /// A field's name and value; none for a junk line. The name is printable ASCII (RFC 5322 section 3.6.8), blanks before the
-/// colon allowed as in section 4.5.
+/// colon allowed as in section 4.5; no fold, or a junk line would take its name from the one below. A CR before it belongs to a
+/// line end that was written the wrong way round.
 fn split(line: &[u8]) -> Option<Field<'_>> {
     let colon = memchr::memchr(b':', &line[..line.len().min(1000)])?;
-    let name = line[..colon].trim_ascii_end();
+    let blanks = line[..colon].iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let name = &line[..colon - blanks];
+    let name = &name[name.iter().take_while(|b| **b == b'\r').count()..];
     let fits = !name.is_empty() && name.iter().all(|b| (33..=126).contains(b));
     fits.then_some(Field { name, value: &line[colon + 1..] })
 }
 
 /// LF where the octets up to the first empty line hold one, else CR.
 fn line_end(octets: &[u8]) -> u8 {
-    if memchr::memchr(b'\n', octets).is_none() && memchr::memchr(b'\r', octets).is_some() { b'\r' } else { b'\n' }
+    let before = memchr::memchr(b'\n', octets).map(|at| trim_cr(&octets[..at]));
+    let is_bare = match before {
+        Some(before) => memchr::memmem::find(before, b"\r\r").is_some(),
+        None => memchr::memchr(b'\r', octets).is_some(),
+    };
+    if is_bare { b'\r' } else { b'\n' }
+}
+
+/// The octets without CRs at their beginning and end.
+fn trim_cr(octets: &[u8]) -> &[u8] {
+    let begin = octets.iter().take_while(|b| **b == b'\r').count();
+    let rest = &octets[begin..];
+    let end = rest.iter().rev().take_while(|b| **b == b'\r').count();
+    &rest[..rest.len() - end]
 }
 
 fn skip_preamble(octets: &[u8]) -> &[u8] {
@@ -129,5 +146,20 @@ mod tests {
         assert_eq!(names(b"A: 1\rB: 2\r\rC: 3"), ["A=1", "B=2"]);
         assert_eq!(names(b"A: 1\rx\nB: 2"), ["A=1x", "B=2"]);
         assert!(names(b"").is_empty() && names(b"\r\n\r\n").is_empty() && names(b"no header").is_empty());
+    }
+
+    #[test]
+    fn line_ends_that_are_mixed_lose_no_field() {
+        assert_eq!(names(b"A: 1\r\nB: 2\nC: 3\r\n D\n\r\nE: 4\n"), ["A=1", "B=2", "C=3 D"]);
+        assert_eq!(names(b"A: 1\r\r\nB: 2\r\r\n\r\r\nC: body\r\r\n"), ["A=1", "B=2"], "CR CR LF");
+        assert_eq!(names(b"A: 1\rB: 2\r\rbody\nC: body\n"), ["A=1", "B=2"], "a header of bare CR before a body with LF");
+        assert_eq!(names(b"\r\rA: 1\nB: 2\n"), ["A=1", "B=2"]);
+        assert_eq!(names(b"A: 1\n\rB: 2\n\r\n\rC: body"), ["A=1", "B=2"], "LF CR");
+    }
+
+    #[test]
+    fn a_junk_line_takes_no_name_from_its_fold_and_no_fold_from_a_field() {
+        assert_eq!(names(b"Delivered-To\n : x\nA: 1\n"), ["A=1"]);
+        assert_eq!(names(b"A: 1\n\x00\n\x0c: 2\n:\n: 3\nB\x0c: 4\nC\t : 5\n"), ["A=1", "C=5"]);
     }
 }
