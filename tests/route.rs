@@ -176,6 +176,14 @@ fn a_header_is_read_to_its_end_however_long_it_is() {
     assert_eq!(told, [false, false, true]);
 }
 
+#[test]
+fn a_message_with_line_ends_of_bare_cr_is_routed_as_one_with_lf() {
+    let message = "Return-Path: <>\nDelivered-To: a@example.com\nReceived: by x\nTo: b@example.com\n\nbody\n";
+    let all = [message.to_owned(), message.replace('\n', "\r"), message.replace('\n', "\r\n"), message.trim_end().replace('\n', "\r")];
+    let routes = Profile::new(DOMAINS).explain(&stream(&all));
+    assert!(routes.iter().all(|route| recipients(route) == BTreeSet::from(["a@example.com".to_owned()])), "{routes:?}");
+}
+
 #[derive(Deserialize)]
 struct Own {
     file: String,

@@ -95,12 +95,12 @@ fn split(line: &[u8]) -> Option<Field<'_>> {
     fits.then_some(Field { name, value: &line[colon + 1..] })
 }
 
-/// LF where the octets up to the first empty line hold one, else CR.
+/// LF where the octets up to the first empty line hold one, else CR. An LF that is the last octet may be the stream's own.
 fn line_end(octets: &[u8]) -> u8 {
-    let before = memchr::memchr(b'\n', octets).map(|at| trim_cr(&octets[..at]));
-    let is_bare = match before {
-        Some(before) => memchr::memmem::find(before, b"\r\r").is_some(),
-        None => memchr::memchr(b'\r', octets).is_some(),
+    let first = memchr::memchr(b'\n', octets).filter(|at| at + 1 < octets.len());
+    let is_bare = match first {
+        Some(at) => memchr::memmem::find(trim_cr(&octets[..at]), b"\r\r").is_some(),
+        None => memchr::memchr(b'\r', trim_cr(octets.strip_suffix(b"\n").unwrap_or(octets))).is_some(),
     };
     if is_bare { b'\r' } else { b'\n' }
 }
@@ -153,6 +153,7 @@ mod tests {
         assert_eq!(names(b"A: 1\r\nB: 2\nC: 3\r\n D\n\r\nE: 4\n"), ["A=1", "B=2", "C=3 D"]);
         assert_eq!(names(b"A: 1\r\r\nB: 2\r\r\n\r\r\nC: body\r\r\n"), ["A=1", "B=2"], "CR CR LF");
         assert_eq!(names(b"A: 1\rB: 2\r\rbody\nC: body\n"), ["A=1", "B=2"], "a header of bare CR before a body with LF");
+        assert_eq!(names(b"A: 1\rB: 2\n"), ["A=1", "B=2"], "an LF of the stream behind a header of bare CR");
         assert_eq!(names(b"\r\rA: 1\nB: 2\n"), ["A=1", "B=2"]);
         assert_eq!(names(b"A: 1\n\rB: 2\n\r\n\rC: body"), ["A=1", "B=2"], "LF CR");
     }

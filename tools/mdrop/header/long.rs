@@ -43,25 +43,35 @@ pub fn each_field(reader: &mut dyn BufRead, eol: u8, longest: usize, take: &mut 
     }
 }
 
-/// LF where the octets hold one, else CR: a header without any LF has bare CR for line ends.
+/// What [`super::fields`] takes for the end of a line: LF where one stands before the first empty line, else CR.
 ///
 /// # Errors
 /// What the reader reports.
 pub fn line_end(reader: &mut dyn BufRead) -> io::Result<u8> {
-    let mut found = b'\n';
+    // Of the octets before the first LF: whether any is no CR, how many CRs stand last, and whether some stand between others.
+    let (mut begun, mut last, mut bare) = (false, 0_u8, false);
     loop {
         let octets = reader.fill_buf()?;
-        if octets.is_empty() {
-            return Ok(found);
+        let end = memchr::memchr(b'\n', octets);
+        for octet in octets.get(..end.unwrap_or(octets.len())).unwrap_or_default() {
+            if *octet == b'\r' {
+                last = last.saturating_add(u8::from(begun));
+                continue;
+            }
+            if last >= 2 {
+                return Ok(b'\r');
+            }
+            bare |= last > 0;
+            (begun, last) = (true, 0);
         }
-        if memchr::memchr(b'\n', octets).is_some() {
+        let length = end.map_or(octets.len(), |at| at + 1);
+        reader.consume(length);
+        if length == 0 || (end.is_some() && reader.fill_buf()?.is_empty()) {
+            return Ok(if bare { b'\r' } else { b'\n' });
+        }
+        if end.is_some() {
             return Ok(b'\n');
         }
-        if memchr::memchr(b'\r', octets).is_some() {
-            found = b'\r';
-        }
-        let length = octets.len();
-        reader.consume(length);
     }
 }
 
@@ -107,7 +117,14 @@ mod tests {
 
     #[test]
     fn a_header_read_in_pieces_has_the_fields_of_one_in_memory() {
-        let headers: [&[u8]; 9] = [
+        let headers: [&[u8]; 16] = [
+            b"A: 1\rB: 2\n",
+            b"A: 1\r\r\nB: 2\r\r\n\r\r\nC: body\r\r\n",
+            b"A: 1\rB: 2\r\rbody\nC: body\n",
+            b"\r\rA: 1\nB: 2\n",
+            b"A: 1\n\rB: 2\n\r\n\rC: body",
+            b"A: 1\r",
+            b"A: 1\r\n",
             b"",
             b"\n\n",
             b"A: 1\r\nB:2\r\n\t3\r\n\r\nC: body\r\n",
