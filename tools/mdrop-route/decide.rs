@@ -4,7 +4,7 @@
 //! the guess. Nothing is dropped: whatever belongs to nobody known goes to the policy for unknown addresses. A sub-domain counts only
 //! where no exact domain is named.
 
-use crate::evidence::Header;
+use crate::evidence::{Header, SenderCandidate};
 use crate::folder::Values;
 use crate::journal::{Line, Report, Source};
 use crate::judge::{self, Judged, Verdict};
@@ -90,7 +90,7 @@ pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, deliver
         reject(&judged, &answer, &named, &mut decision);
     }
     report_forgery(&judged, &named, &mut decision);
-    let authors = authors(policy, header, report);
+    let authors = authors(policy, header, report, &answer.found);
     file(policy, answer.found, &authors, delivery, &mut decision);
     decision
 }
@@ -169,7 +169,7 @@ fn from_header(policy: &Policy, header: &Header, judged: &[Judged], hops: u32) -
     if let Some(last_resort) = last_resort(policy, header, hops) {
         return Answer { hop: last_resort.evidence.hop, kind: Some(last_resort.evidence.kind), found: vec![last_resort] };
     }
-    let mut guessed = found(&judge::guess(judged));
+    let mut guessed = found(&judge::guess(header, judged));
     if let Some(answer) = traced(found(&judge::choose(policy, judged, false)).into_iter().map(|one| spell_exactly(one, &guessed)).collect())
     {
         return answer;
@@ -283,7 +283,7 @@ fn report_forgery(judged: &[Judged], named: &HashSet<String>, decision: &mut Dec
 type Author = (String, Address, Evidence);
 
 /// Those of ours who wrote the message.
-fn authors(policy: &Policy, header: &Header, report: Option<&Report>) -> Vec<Author> {
+fn authors(policy: &Policy, header: &Header, report: Option<&Report>, found: &[Found]) -> Vec<Author> {
     let author = |address: &Address, evidence: Evidence| {
         let local = policy.directory.resolve(address).filter(|local| !local.own)?;
         Some((local.user?, address.clone(), evidence))
@@ -292,7 +292,12 @@ fn authors(policy: &Policy, header: &Header, report: Option<&Report>) -> Vec<Aut
         let lines = report.senders().flat_map(|line| line.addresses.iter().map(move |address| (address, line_evidence(line))));
         return lines.filter_map(|(address, evidence)| author(address, evidence)).collect();
     }
-    sender::authors(header).into_iter().filter_map(|one| author(one.address.as_ref()?, one.place.evidence())).collect()
+    let of = |senders: Vec<&SenderCandidate>| {
+        senders.into_iter().filter_map(|one| author(one.address.as_ref()?, one.place.evidence())).collect()
+    };
+    let authors: Vec<Author> = of(sender::authors(header));
+    // What one of ours sent on to outsiders is that user's, where it is nobody else's.
+    if authors.is_empty() && header.is_resent && found.is_empty() { of(sender::resenders(header)) } else { authors }
 }
 
 /// Files the message under everybody known, once a role, and asks the policy about the rest.

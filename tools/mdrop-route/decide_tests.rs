@@ -103,6 +103,10 @@ fn a_field_below_what_a_trusted_host_wrote_does_not_count_and_is_told() {
     let decision = decide_with(&settings, None, &format!("{top}{mx}{forged}"));
     assert_eq!(recipients(&decision), ["received:2 alice@example.com"]);
     assert!(matches!(decision.findings.as_slice(), [("forged", text)] if text.contains("bob@example.com")), "{:?}", decision.findings);
+    let filter = "Received: from mx.example.com ([127.0.0.1]) by localhost (mx.example.com [127.0.0.1]) (amavisd-new)\n";
+    let inside = "Received: from localhost (localhost [127.0.0.1]) by mx.example.com for <alice@example.com>\n";
+    let filtered = decide_with(&settings, None, &format!("{inside}{filter}{mx}{forged}").replacen(" for <alice@example.com>", "", 1));
+    assert_eq!(recipients(&filtered), ["received:3 alice@example.com"]);
     let unmarked = decide_with(&settings, None, "Delivered-To: bob@example.com\nReceived: by other.example\nTo: alice@example.com\n");
     assert_eq!(recipients(&unmarked), ["to:1 alice@example.com"]);
 }
@@ -182,9 +186,22 @@ fn apparently_to_is_guessed_from_where_it_is_not_trusted() {
 }
 
 #[test]
-fn a_resent_message_that_names_none_of_ours_there_is_guessed_from_its_first_header() {
-    let decision = decide_with(&settings(), None, "Resent-To: x@host.example\nTo: alice@example.com\n");
-    assert_eq!(recipients(&decision), ["to:1 alice@example.com"]);
+fn a_message_sent_on_to_outsiders_belongs_to_who_sent_it_on() {
+    let message = "Resent-From: Bob@example.com\nResent-To: x@host.example\nFrom: y@host.example\nTo: alice@example.com\n";
+    let decision = decide_with(&settings(), None, message);
+    assert_eq!((recipients(&decision), filings(&decision)), (vec![], vec!["bob@example.com sender".to_owned()]));
+    let written = message.replace("y@host.example", "alice@example.com");
+    assert_eq!(filings(&decide_with(&settings(), None, &written)), ["alice@example.com sender"]);
+    let nobody = decide_with(&settings(), None, "Resent-To: x@host.example\nTo: alice@example.com\n");
+    assert_eq!(filings(&nobody), ["@catchall recipient"]);
+}
+
+#[test]
+fn a_person_whose_address_ends_like_a_lists_is_no_list() {
+    let person = "Return-Path: <shop-admin@example.com>\nDelivered-To: shop@example.com\nFrom: shop-admin@example.com\n";
+    assert_eq!(recipients(&decide_with(&settings(), None, person)), ["delivered-to:1 shop@example.com"]);
+    let list = person.replace("From:", "List-Post: <mailto:shop@example.com>\nFrom:");
+    assert!(recipients(&decide_with(&settings(), None, &list)).is_empty());
 }
 
 fn report(wrapper: &str, envelope: &str) -> String {
@@ -265,6 +282,10 @@ fn the_sender_is_that_of_the_hop_that_decided() {
             Some("return-path low@y.example"),
         ),
         ("From: MAILER-DAEMON@y.example\nTo: a@example.com\n", Some("from ")),
+        ("Sender: MAILER-DAEMON@y.example\nFrom: x@y.example\n", Some("sender ")),
+        ("Return-Path: <MAILER-DAEMON>\nFrom: x@y.example\n", Some("return-path ")),
+        ("Return-Path: \nFrom: x@y.example\n", Some("return-path ")),
+        ("Return-Path: <postmaster>\nFrom: x@y.example\n", Some("from x@y.example")),
         ("X-Envelope-From: <x@y.example>\nFrom: z@y.example\n", Some("x-envelope-from x@y.example")),
         ("Received: by h (envelope-from <x@y.example>)\nSender: z@y.example\n", Some("received x@y.example")),
         ("Sender: z@y.example\nFrom: x@y.example\n", Some("sender z@y.example")),

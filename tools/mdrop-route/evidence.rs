@@ -32,7 +32,7 @@ enum Use {
 /// The fields that are read; what else looks like evidence of a recipient (X-Forwarded-To, X-Sympa-To, X-SMTP-RCPT, Reply-To) is none.
 /// Those of use `Envelope` (and Received) stand in the order in which they count inside a hop, those of use `Sender` in the order in
 /// which they are believed.
-const FIELDS: [(&str, Use); 38] = [
+const FIELDS: [(&str, Use); 39] = [
     ("x-original-to", Use::Envelope),
     ("envelope-to", Use::Envelope),
     ("x-envelope-to", Use::Envelope),
@@ -54,6 +54,7 @@ const FIELDS: [(&str, Use); 38] = [
     ("resent-to", Use::Resent),
     ("resent-cc", Use::Resent),
     ("resent-bcc", Use::Resent),
+    ("resent-from", Use::Sender),
     ("to", Use::Guess),
     ("cc", Use::Guess),
     ("bcc", Use::Guess),
@@ -145,6 +146,8 @@ pub struct Header {
     pub candidates: Vec<Candidate>,
     /// Whether a field was cut, or passed over because too many stand above it.
     pub is_cut: bool,
+    /// Whether a Resent field names anybody.
+    pub is_resent: bool,
     /// Everything that may name the sender, from top to bottom.
     pub senders: Vec<SenderCandidate>,
     /// The addresses of mailing lists that the message came through, in normal form.
@@ -245,6 +248,7 @@ impl<'a> Reader<'a> {
     }
 
     fn recipients(&mut self, place: &Place, addresses: Vec<Address>, value: &[u8]) {
+        self.header.is_resent |= place.kind == Kind::Resent && !addresses.is_empty();
         let value = value.trim_ascii();
         if self.explain && addresses.is_empty() && !value.is_empty() {
             let value = value.get(..value.len().min(SHOWN)).unwrap_or_default().to_vec();
@@ -281,9 +285,9 @@ impl<'a> Reader<'a> {
     }
 
     fn senders(&mut self, place: &Place, value: &[u8]) {
-        let is_list = matches!(place.field, Name::Known("from" | "sender"));
+        let is_list = matches!(place.field, Name::Known("from" | "sender" | "resent-from"));
         let addresses = if is_list { address::list(value) } else { address::trace(value) };
-        let is_null = !is_list && address::is_null(value);
+        let is_null = !is_list && is_null(value);
         let addresses = is_null.then_some(None).into_iter().chain(addresses.into_iter().map(Some));
         for (at, address) in addresses.enumerate() {
             let first = at == 0 && self.kept.insert((place.rank, place.hop, String::new()));
@@ -300,6 +304,13 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// `<>`, nothing at all, or the name that sendmail puts there.
+fn is_null(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    let bare = value.strip_prefix(b"<").and_then(|inner| inner.strip_suffix(b">")).unwrap_or(value);
+    value.is_empty() || bare.eq_ignore_ascii_case(b"mailer-daemon") || address::is_null(value)
 }
 
 /// `<mailto:list@example.com>`, `list@example.com`, `contact list-help@example.com; run by …`, `list list@example.com; contact …`.

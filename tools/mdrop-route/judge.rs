@@ -3,7 +3,7 @@
 //! The topmost hop that names a local address decides, and in it the field that counts first; never the topmost field, a fixed
 //! name or the last one, since a forwarder writes above and a list below. Lower hops are never added, even where they are local.
 
-use crate::evidence::{Candidate, Header, Name};
+use crate::evidence::{Candidate, Header, Name, SenderCandidate};
 use crate::policy::Policy;
 use crate::received::Received;
 use crate::verp;
@@ -126,7 +126,11 @@ fn encoded(directory: &Directory, address: &Address) -> Option<Address> {
 
 /// The addresses of the list that a message came through; none unless a Return-Path looks like a list's.
 fn lists(header: &Header) -> HashSet<String> {
-    let paths = header.senders.iter().filter(|sender| sender.place.field == Name::Known("return-path"));
+    // Who writes from team-admin@ to team@ is no list: a list leaves From as it was.
+    let is_author =
+        |path: &Address| header.senders.iter().any(|one| one.place.field == Name::Known("from") && one.address.as_ref() == Some(path));
+    let is_list = |sender: &&SenderCandidate| !header.lists.is_empty() || sender.address.as_ref().is_none_or(|path| !is_author(path));
+    let paths = header.senders.iter().filter(|sender| sender.place.field == Name::Known("return-path")).filter(is_list);
     let bases: Vec<String> = paths.filter_map(|path| verp::list_base(path.address.as_ref()?)).collect();
     if bases.is_empty() { HashSet::new() } else { header.lists.iter().cloned().chain(bases).collect() }
 }
@@ -154,7 +158,9 @@ pub fn trusted_hops(policy: &Policy, received: &[Received]) -> u32 {
     let trusted = |host: &Option<String>| host.as_ref().is_some_and(|host| policy.trusted_by.contains(host));
     let Some(top) = received.iter().position(|one| trusted(&one.by)) else { return 0 };
     let pairs = received.iter().skip(top).zip(received.iter().skip(top + 1));
-    let further = pairs.take_while(|(above, below)| trusted(&below.by) && (above.is_internal || trusted(&above.from))).count();
+    // A filter on the same machine writes itself down as localhost.
+    let writes = |above: &Received, below: &Received| trusted(&below.by) || (above.is_internal && below.by.as_deref() == Some("localhost"));
+    let further = pairs.take_while(|(above, below)| writes(above, below) && (above.is_internal || trusted(&above.from))).count();
     u32::try_from(top + further + 1).unwrap_or(u32::MAX)
 }
 
@@ -178,13 +184,15 @@ pub fn choose<'j, 'h>(policy: &Policy, judged: &'j [Judged<'h>], exact: bool) ->
     judged.iter().filter(|one| one.candidate.place.line == line && one.local(exact).is_some()).collect()
 }
 
-/// The guess: Resent-To, Resent-Cc and Resent-Bcc if any of them names one of ours, else To, Cc, Bcc and Apparently-To; exact local domains only.
+/// The guess: Resent-To, Resent-Cc and Resent-Bcc if they name anybody, else To, Cc, Bcc and Apparently-To; exact local domains only.
 #[must_use]
-pub fn guess<'j, 'h>(judged: &'j [Judged<'h>]) -> Vec<&'j Judged<'h>> {
-    let of = |fits: fn(&Judged) -> bool| judged.iter().filter(|one| fits(one) && one.guessed().is_some()).collect::<Vec<_>>();
-    let resent = of(|one| one.candidate.place.kind == Kind::Resent);
-    let header = || of(|one| one.candidate.place.kind == Kind::Header || one.candidate.place.field == APPARENTLY);
-    if resent.is_empty() { header() } else { resent }
+pub fn guess<'j, 'h>(header: &Header, judged: &'j [Judged<'h>]) -> Vec<&'j Judged<'h>> {
+    let fits = |one: &Judged| match one.candidate.place.kind {
+        Kind::Resent => header.is_resent,
+        Kind::Header => !header.is_resent,
+        _ => !header.is_resent && one.candidate.place.field == APPARENTLY,
+    };
+    judged.iter().filter(|one| fits(one) && one.guessed().is_some()).collect()
 }
 
 /// Whether the topmost hop that names any local address names the mailbox's own; none if no hop names one.

@@ -7,6 +7,7 @@ mod evidence;
 mod folder;
 mod journal;
 mod judge;
+mod peer;
 mod policy;
 mod received;
 mod sender;

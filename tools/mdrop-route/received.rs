@@ -3,6 +3,7 @@
 //! Servers agree on the clauses' names and on little else (RFC 5321 section 4.4), so the field is cut into words and comments once,
 //! and each clause is known by the word before it. A `for` inside a comment, or one that is followed by no address, names nobody.
 
+use crate::peer::{self, Peer, host};
 use mdrop::address::{self, Address};
 
 /// How many words an address in angle brackets may be spread over.
@@ -27,10 +28,14 @@ pub struct Received {
     pub original: Option<Address>,
 }
 
+/// What a field is cut into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token<'a> {
+pub enum Token<'a> {
+    /// What stands between blanks.
     Word(&'a [u8]),
+    /// What stands in parentheses.
     Comment(&'a [u8]),
+    /// What parts the clauses from the date.
     Semicolon,
 }
 
@@ -38,11 +43,13 @@ enum Token<'a> {
 #[must_use]
 pub fn read(value: &[u8]) -> Received {
     let tokens = tokens(value);
-    let mut received = Received { by: host_after(&tokens, b"by"), ..Received::default() };
-    read_from(&tokens, &mut received);
+    let Peer { name, is_internal } = peer::read(&tokens);
+    let mut received = Received { by: host_after(&tokens, b"by"), from: name, is_internal, ..Received::default() };
     for (at, token) in tokens.iter().enumerate() {
+        // A host may call itself `for`.
+        let is_told = at == 1 && tokens.first().is_some_and(|first| first.is_word(b"from"));
         match token {
-            Token::Word(word) if is_for(word) && received.recipients.is_empty() => {
+            Token::Word(word) if is_for(word) && !is_told && received.recipients.is_empty() => {
                 read_for(tokens.get(at + 1..).unwrap_or_default(), &mut received);
             }
             Token::Comment(comment) => read_comment(comment, &mut received),
@@ -93,8 +100,11 @@ fn word_length(octets: &[u8], comments: bool) -> usize {
     end.unwrap_or(octets.len()).max(1)
 }
 
-fn is_word(token: &Token, name: &[u8]) -> bool {
-    matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(name))
+impl Token<'_> {
+    /// Whether it is this word, in any case.
+    pub fn is_word(&self, name: &[u8]) -> bool {
+        matches!(self, Token::Word(word) if word.eq_ignore_ascii_case(name))
+    }
 }
 
 /// `for`, or `730for`, as one server glues it to what stands before.
@@ -103,43 +113,12 @@ fn is_for(word: &[u8]) -> bool {
     word.get(digits..).is_some_and(|rest| rest.eq_ignore_ascii_case(b"for"))
 }
 
-fn host(word: &[u8]) -> String {
-    let word = word.strip_suffix(b".").unwrap_or(word);
-    String::from_utf8_lossy(word).to_lowercase()
-}
-
 fn host_after(tokens: &[Token], name: &[u8]) -> Option<String> {
-    let at = tokens.iter().position(|token| is_word(token, name))?;
+    let at = tokens.iter().position(|token| token.is_word(name))?;
     match tokens.get(at + 1)? {
         Token::Word(word) => Some(host(word)),
         _ => None,
     }
-}
-
-/// `from helo (name [ip])`, `from name (HELO helo) (ip)`, `from name ([ip] helo=helo)`: the name is the writer's finding, the helo
-/// only what the other side said.
-fn read_from(tokens: &[Token], received: &mut Received) {
-    let [first, Token::Word(said), rest @ ..] = tokens else {
-        received.is_internal = !tokens.first().is_some_and(|token| is_word(token, b"from"));
-        return;
-    };
-    if !is_word(first, b"from") {
-        received.is_internal = true;
-        return;
-    }
-    let comment = rest.first().and_then(|token| if let Token::Comment(comment) = token { Some(*comment) } else { None });
-    let loopback = |text: &[u8]| [&b"127.0.0.1"[..], b"[::1]", b"[IPv6:::1]"].iter().any(|ip| memchr::memmem::find(text, ip).is_some());
-    received.is_internal = comment.map_or(said.eq_ignore_ascii_case(b"localhost"), loopback);
-    let found = comment.and_then(|comment| comment.split(u8::is_ascii_whitespace).find(|word| !word.is_empty()));
-    received.from = Some(match found {
-        Some(word) if !word.starts_with(b"[") && !is_helo(word) => host(word),
-        _ => host(said),
-    });
-}
-
-fn is_helo(word: &[u8]) -> bool {
-    let begins = |name: &[u8]| word.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case(name));
-    begins(b"helo") || begins(b"ehlo") || word.first().is_some_and(u8::is_ascii_digit)
 }
 
 /// What follows `for`: addresses, or at the clause's end a bare name, which the writer's host completes.
@@ -185,8 +164,12 @@ fn named(comment: &[u8], name: &str) -> Option<Address> {
     let rest = comment.get(comment.windows(name.len()).position(begins)? + name.len()..)?;
     let rest = rest.trim_ascii_start();
     let rest = rest.strip_prefix(b"=").unwrap_or(rest);
-    let rest = if rest.get(..7).is_some_and(|kind| kind.eq_ignore_ascii_case(b"rfc822;")) { rest.get(7..)? } else { rest };
-    address::trace(rest.get(..word_length(rest, false))?).into_iter().next()
+    let word = rest.get(..word_length(rest, false))?;
+    // A semicolon ends a word; the one of `rfc822;a@b` and `<rfc822;a@b>` does not.
+    let bare = rest.strip_prefix(b"<").unwrap_or(rest);
+    let typed = bare.get(..7).filter(|kind| kind.eq_ignore_ascii_case(b"rfc822;")).and_then(|_| bare.get(7..));
+    let word = typed.map_or(word, |typed| typed.get(..word_length(typed, false)).unwrap_or_default());
+    address::trace(word.strip_suffix(b">").filter(|_| typed.is_some()).unwrap_or(word)).into_iter().next()
 }
 
 #[cfg(test)]
@@ -195,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_for_clause_names_recipients_in_every_form_and_nobody_where_it_is_a_trap() {
-        let cases: [(&str, &[&str]); 18] = [
+        let cases: [(&str, &[&str]); 19] = [
             ("from a by b with SMTP id 1 for <a@x.example>; Mon", &["a@x.example"]),
             ("from a by b for a@x.example; Mon", &["a@x.example"]),
             ("from a by b for a@x.example", &["a@x.example"]),
@@ -214,6 +197,7 @@ mod tests {
             ("from a by b with LSMTP for OpenVMS v1.1 id <1@b>; Mon", &[]),
             ("from a (for c@x.example) by b; Mon", &[]),
             ("from a by b for", &[]),
+            ("from for <c@x.example> (e.example [192.0.2.1]) by b for <a@x.example>; Mon", &["a@x.example"]),
         ];
         for (value, expected) in cases {
             let recipients: Vec<String> = read(value.as_bytes()).recipients.iter().map(|a| a.spelt().lossy().into_owned()).collect();
@@ -244,5 +228,11 @@ mod tests {
             read(b"from \"abc@xyz\" by h with local (Exim) (envelope-from <\"abc@xyz\"@h.example>) (ORCPT rfc822;a@x.example) id 1");
         assert_eq!(received.envelope_from.map(|a| a.normal()).as_deref(), Some("\"abc@xyz\"@h.example"));
         assert_eq!(received.original.map(|a| a.normal()).as_deref(), Some("a@x.example"));
+        for noted in
+            ["(ORCPT <rfc822;a@x.example>)", "(ORCPT\n\t<rfc822;a@x.example>);", "(ORCPT a@x.example)", "(orcpt=rfc822;a@x.example)"]
+        {
+            let original = read(format!("from a by b id 1 {noted}; Mon").as_bytes()).original;
+            assert_eq!(original.map(|a| a.normal()).as_deref(), Some("a@x.example"), "{noted}");
+        }
     }
 }

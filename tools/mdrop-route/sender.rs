@@ -9,7 +9,7 @@ use mdrop::record::{Kind, Sender};
 const ENVELOPE: [&str; 3] = ["x-envelope-from", "x-mail-from", "x-mailfrom"];
 
 /// The envelope's sender as the hop that decided has it: its Return-Path, or what stands in for one. Envelope fields at `hops` and
-/// below are not trusted. Where nothing but From is left and that is MAILER-DAEMON, the sender was null (RFC 5321 section 4.5.5).
+/// below are not trusted. Where nothing but Sender or From is left and that is MAILER-DAEMON, the sender was null (RFC 5321 section 4.5.5).
 #[must_use]
 pub fn envelope(header: &Header, hop: u32, hops: u32) -> Option<Sender> {
     let senders = &header.senders;
@@ -38,9 +38,15 @@ pub fn envelope(header: &Header, hop: u32, hops: u32) -> Option<Sender> {
         .or_else(|| senders.iter().find(path))
         .or_else(|| senders.iter().find(|one| one.place.field == Name::Known("sender")))
         .or_else(|| senders.iter().find(|one| one.place.field == Name::Known("from")))?;
-    let is_bounce = |address: &&Address| address.local() == "mailer-daemon" && found.place.field == Name::Known("from");
+    let is_bounce = |address: &&Address| address.local() == "mailer-daemon" && matches!(found.place.field, Name::Known("from" | "sender"));
     let address = found.address.as_ref().filter(|address| !is_bounce(address)).map_or_else(|| Octets::from(""), Address::spelt);
     Some(Sender { address: Some(address), evidence: found.place.evidence() })
+}
+
+/// Who sent it on (RFC 5322 section 3.6.6).
+#[must_use]
+pub fn resenders(header: &Header) -> Vec<&SenderCandidate> {
+    header.senders.iter().filter(|one| one.place.field == Name::Known("resent-from")).collect()
 }
 
 /// Who wrote it: From, or Sender where From names nobody.

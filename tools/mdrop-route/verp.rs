@@ -17,8 +17,9 @@ pub fn list_base(sender: &Address) -> Option<String> {
     let ends = || SUFFIXES.iter().find_map(|suffix| local.strip_suffix(suffix));
     let plus = || SUFFIXES.iter().find_map(|suffix| local.split_once('+')?.0.strip_suffix(suffix));
     let inside = || local.split_once("-return-").or_else(|| local.split_once("-bounces-")).map(|(base, _)| base);
+    let google = || local.split_once("+bnc").map(|(base, _)| base);
     let group = || local.starts_with("sentto-").then_some(local);
-    begins.or_else(ends).or_else(plus).or_else(inside).or_else(group).map(|base| sender.normal_with(base))
+    begins.or_else(ends).or_else(plus).or_else(inside).or_else(google).or_else(group).map(|base| sender.normal_with(base))
 }
 
 /// The reader's address inside a Return-Path: `list-77-user=domain@`, `+caf_=user=domain@`, `user=40domain-X@`. SRS0 and SRS1 hold the
@@ -47,23 +48,53 @@ fn local_domain<'a>(directory: &Directory, text: &'a str) -> Option<&'a str> {
     })
 }
 
-/// The user whose name stands last in `text`: the longest that is known; else what follows a number, or the last delimiter.
+/// The user whose name stands last in `text`: the longest that is known; without a users list what stands behind a mark that list software
+/// writes before it, or all of it. A hyphen is no such mark: it may as well stand in a name.
 fn user_before(directory: &Directory, text: &str, domain: &str) -> Option<Address> {
-    let delimiters: Vec<usize> = text.match_indices(['-', '+', '=', '_']).map(|(at, _)| at + 1).collect();
-    let recent = delimiters.get(delimiters.len().saturating_sub(8)..).unwrap_or_default();
     if directory.has_users() {
+        let delimiters: Vec<usize> = text.match_indices(['-', '+', '=', '_']).map(|(at, _)| at + 1).collect();
+        let recent = delimiters.get(delimiters.len().saturating_sub(8)..).unwrap_or_default();
         let starts = std::iter::once(0).chain(recent.iter().copied());
         let known = starts.filter_map(|start| Address::from_parts(text.get(start..)?, domain));
         let known = known.filter(|a| directory.resolve(a).is_some_and(|local| local.user.is_some()));
         return known.into_iter().next();
     }
-    let number = recent.windows(2).rev().find_map(|pair| {
-        let [start, next] = pair else { return None };
-        let segment = text.get(*start..next - 1)?;
-        (!segment.is_empty() && segment.bytes().all(|b| b.is_ascii_digit())).then_some(*next)
-    });
-    let start = number.or(recent.last().copied()).unwrap_or(0);
-    Address::from_parts(text.get(start..)?, domain)
+    Address::from_parts(behind_mark(text).or_else(|| behind_number(text)).or_else(|| (!text.contains(DELIMITERS)).then_some(text))?, domain)
+}
+
+/// What may part a name from what stands before it.
+const DELIMITERS: [char; 4] = ['-', '+', '=', '_'];
+
+/// What stands behind the words with which list software and forwarders begin the reader's part.
+fn behind_mark(text: &str) -> Option<&str> {
+    if let Some((_, numbered)) = text.split_once("-return-") {
+        let (number, user) = numbered.split_once('-')?;
+        return (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(user);
+    }
+    MARKS.iter().find_map(|mark| {
+        let at = text.find(mark)?;
+        let is_word = at == 0 || mark.starts_with(DELIMITERS) || text.get(..at)?.ends_with(DELIMITERS);
+        is_word.then(|| text.get(at + mark.len()..)).flatten()
+    })
+}
+
+const MARKS: [&str; 6] = ["+caf_=", "bounces+", "bounce+", "owner+", "errors+", "bounces-"];
+
+/// What stands behind the only group of numbers between hyphens: a list's count of its messages.
+fn behind_number(text: &str) -> Option<&str> {
+    let is_number = |segment: &str| !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_digit());
+    let (mut at, mut begins, mut was_number) = (0, Vec::new(), false);
+    for segment in text.split('-') {
+        if was_number && !is_number(segment) {
+            begins.push(at);
+        }
+        was_number = is_number(segment);
+        at += segment.len() + 1;
+    }
+    match begins.as_slice() {
+        [only] => text.get(*only..),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +116,13 @@ mod tests {
             ("ann+caf_=frank=example.org@l.example", Some("frank@example.org")),
             ("owner+frank=40example.org-S266206@l.example", Some("frank@example.org")),
             ("frank=example.org@l.example", Some("frank@example.org")),
+            ("l-bounces+ann-marie=example.org@l.example", Some("ann-marie@example.org")),
+            ("l-bounces+ann+tag=example.org@l.example", Some("ann+tag@example.org")),
+            ("x+caf_=ann-marie=example.org@l.example", Some("ann-marie@example.org")),
+            ("roses-return-77-frank-9-m=example.org@l.example", Some("frank-9-m@example.org")),
+            ("23-19-5-frank=example.org@l.example", Some("frank@example.org")),
+            ("l-7-ann-8-marie=example.org@l.example", None),
+            ("l-ann-marie=example.org@l.example", None),
             ("srs0=ab=cd=example.org=frank@l.example", None),
             ("frank=example.net@l.example", None),
             ("frank@l.example", None),
@@ -107,6 +145,7 @@ mod tests {
             ("owner-team@x.example", Some("team@x.example")),
             ("team-return-7-a=b@x.example", Some("team@x.example")),
             ("team-admin@x.example", Some("team@x.example")),
+            ("team+bncbdabc@x.example", Some("team@x.example")),
             ("ann@x.example", None),
         ];
         for (sender, expected) in cases {
