@@ -91,6 +91,8 @@ fn split(line: &[u8]) -> Option<Field<'_>> {
     let blanks = line[..colon].iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
     let name = &line[..colon - blanks];
     let name = &name[name.iter().take_while(|b| **b == b'\r').count()..];
+    // The stream quotes a line that begins as a message of an mbox does, this field among them (mdrop-stream(5)).
+    let name = if blanks > 0 && is_from(name) { b"From" } else { name };
     let fits = !name.is_empty() && name.iter().all(|b| (33..=126).contains(b));
     fits.then_some(Field { name, value: &line[colon + 1..] })
 }
@@ -118,12 +120,23 @@ fn skip_preamble(octets: &[u8]) -> &[u8] {
     let eol = line_end(rest);
     loop {
         let (line, after) = rest.split_at(line_length(rest, eol));
-        let skip = is_empty_line(line) || line.starts_with(b"From ") || line.starts_with(b">From ");
-        if !skip || line.is_empty() {
+        if !is_preamble(line) || line.is_empty() {
             return rest;
         }
         rest = after;
     }
+}
+
+/// Whether a line above the first field is passed over: an empty one, or one that begins a message of an mbox, unless it is the field From
+/// with a blank before its colon.
+fn is_preamble(line: &[u8]) -> bool {
+    let begins = line.starts_with(b"From ") || line.starts_with(b">From ");
+    is_empty_line(line) || (begins && split(line).is_none())
+}
+
+/// `From`, quoted as an mbox has it.
+fn is_from(name: &[u8]) -> bool {
+    name.iter().position(|b| *b != b'>').is_some_and(|at| &name[at..] == b"From")
 }
 
 #[cfg(test)]
@@ -146,6 +159,15 @@ mod tests {
         assert_eq!(names(b"A: 1\rB: 2\r\rC: 3"), ["A=1", "B=2"]);
         assert_eq!(names(b"A: 1\rx\nB: 2"), ["A=1x", "B=2"]);
         assert!(names(b"").is_empty() && names(b"\r\n\r\n").is_empty() && names(b"no header").is_empty());
+    }
+
+    #[test]
+    fn a_blank_before_the_colon_makes_from_no_line_of_an_mbox() {
+        assert_eq!(names(b">From  : a@b\nTo: c\n"), ["From=a@b", "To=c"]);
+        assert_eq!(names(b"From : a@b\nTo: c\n"), ["From=a@b", "To=c"]);
+        assert_eq!(names(b"To: c\n>>From : a@b\n"), ["To=c", "From=a@b"]);
+        assert_eq!(names(b"From a@b Mon Jan  1 10:00:00 2026\n>From x\nTo: c\n"), ["To=c"]);
+        assert_eq!(names(b">From: a\nTo: c\n"), [">From=a", "To=c"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! What it hands out is what [`super::fields`] finds in the same octets, but for a field longer than is asked for, which is cut. No
 //! more than one field is in memory.
 
-use super::{Field, is_empty_line, split};
+use super::{Field, is_empty_line, is_preamble, split};
 use std::io::{self, BufRead};
 
 /// Hands every field of a header to `take`, from top to bottom, with whether it was cut because it has more than `longest` octets. The
@@ -31,8 +31,7 @@ pub fn each_field(reader: &mut dyn BufRead, eol: u8, longest: usize, take: &mut 
         }
         let length = line(reader, eol, longest, &mut field)?;
         total += length;
-        let is_preamble = !begun && (is_empty_line(&field) || field.starts_with(b"From ") || field.starts_with(b">From "));
-        if is_preamble {
+        if !begun && is_preamble(&field) {
             field.clear();
             total = 0;
         } else if total == length && is_empty_line(&field) {
@@ -117,8 +116,9 @@ mod tests {
 
     #[test]
     fn a_header_read_in_pieces_has_the_fields_of_one_in_memory() {
-        let headers: [&[u8]; 16] = [
+        let headers: [&[u8]; 17] = [
             b"A: 1\rB: 2\n",
+            b"From x\n>From  : a@b\nTo: c\n",
             b"A: 1\r\r\nB: 2\r\r\n\r\r\nC: body\r\r\n",
             b"A: 1\rB: 2\r\rbody\nC: body\n",
             b"\r\rA: 1\nB: 2\n",
