@@ -124,14 +124,17 @@ fn encoded(directory: &Directory, address: &Address) -> Option<Address> {
     })
 }
 
-/// The addresses of the list that a message came through; none unless a Return-Path looks like a list's.
+/// The addresses of the list that a message came through; none unless a Return-Path looks like a list's, or Sender where there is none.
 fn lists(header: &Header) -> HashSet<String> {
+    let of = |name: &'static str| header.senders.iter().filter(move |one| one.place.field == Name::Known(name));
     // Who writes from team-admin@ to team@ is no list: a list leaves From as it was.
-    let is_author =
-        |path: &Address| header.senders.iter().any(|one| one.place.field == Name::Known("from") && one.address.as_ref() == Some(path));
-    let is_list = |sender: &&SenderCandidate| !header.lists.is_empty() || sender.address.as_ref().is_none_or(|path| !is_author(path));
-    let paths = header.senders.iter().filter(|sender| sender.place.field == Name::Known("return-path")).filter(is_list);
-    let bases: Vec<String> = paths.filter_map(|path| verp::list_base(path.address.as_ref()?)).collect();
+    let is_author = |path: &Address| of("from").any(|one| one.address.as_ref() == Some(path));
+    let base = |one: &SenderCandidate| {
+        let path = one.address.as_ref().filter(|path| !header.lists.is_empty() || !is_author(path))?;
+        verp::list_base(path)
+    };
+    let source = if of("return-path").next().is_some() { "return-path" } else { "sender" };
+    let bases: Vec<String> = of(source).filter_map(base).collect();
     if bases.is_empty() { HashSet::new() } else { header.lists.iter().cloned().chain(bases).collect() }
 }
 

@@ -74,7 +74,10 @@ fn behind_mark(text: &str) -> Option<&str> {
     MARKS.iter().find_map(|mark| {
         let at = text.find(mark)?;
         let is_word = at == 0 || mark.starts_with(DELIMITERS) || text.get(..at)?.ends_with(DELIMITERS);
-        is_word.then(|| text.get(at + mark.len()..)).flatten()
+        // Some count or date their messages there.
+        let user = text.get(at + mark.len()..).filter(|_| is_word)?;
+        let digits = user.bytes().take_while(u8::is_ascii_digit).count();
+        Some(user.get(digits..)?.strip_prefix('-').filter(|_| digits > 0).unwrap_or(user))
     })
 }
 
@@ -121,6 +124,7 @@ mod tests {
             ("x+caf_=ann-marie=example.org@l.example", Some("ann-marie@example.org")),
             ("roses-return-77-frank-9-m=example.org@l.example", Some("frank-9-m@example.org")),
             ("23-19-5-frank=example.org@l.example", Some("frank@example.org")),
+            ("bounces+20181025-frank=example.org@l.example", Some("frank@example.org")),
             ("l-7-ann-8-marie=example.org@l.example", None),
             ("l-ann-marie=example.org@l.example", None),
             ("srs0=ab=cd=example.org=frank@l.example", None),
