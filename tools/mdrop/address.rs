@@ -1,20 +1,26 @@
 //! Addresses as header fields hold them, and the form in which two of them are compared.
 //!
-//! Our own scanner, because a trace field must be read strictly: `mailing list x@example.com` names no recipient, and an address
-//! that is nearly right must not become another one. mailparse reads To, Cc and Bcc first; it refuses a whole list for one bad
-//! element and keeps source routes and some commas inside addresses, so what it says is taken only if our reader agrees with
-//! every address, and else the list is read element by element. Everything is linear in the value's length: an unclosed quote or
-//! comment is looked for once.
+//! Our own reader, because a trace field must be read strictly: `mailing list x@example.com` names no recipient, and an address
+//! that is nearly right must not become another one. Lists that people write (To, Cc, Bcc) go through the same reader, which is more
+//! patient with them: mailparse refuses a whole list for one bad element and keeps source routes and some commas inside addresses.
+//! Everything is linear in the value's length, and a value of any length takes the memory of one element.
+
+mod scan;
 
 use crate::octets::Octets;
+use scan::{BLANK, Element, JOINT, Text, elements};
 use std::fmt::Write as _;
+
+pub use scan::comment_length;
 
 /// How long one address may be, in octets; RFC 5321 section 4.5.3.1 allows 320.
 const LONGEST: usize = 1000;
 /// How long a domain may be (RFC 5321 section 4.5.3.1.2).
 const LONGEST_DOMAIN: usize = 255;
-/// How much of a list mailparse is asked to read; longer ones are read by our own scanner alone.
-const LONGEST_LIST: usize = 64 << 10;
+/// What some programs write before an address.
+const SCHEMES: [&[u8]; 2] = [b"mailto:", b"smtp:"];
+/// The only characters beyond ASCII whose lower case is in ASCII: the sign of the unit kelvin is no k.
+const KELVIN: char = '\u{212a}';
 
 /// One address: as it was spelt, and folded for comparing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,16 +34,31 @@ impl Address {
     /// Reads a value that is one address and nothing else, as a profile or a users file has it: `a@example.com` or `<a@example.com>`.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
-        match <[Self; 1]>::try_from(trace(value.as_bytes())) {
-            Ok([only]) if !value.contains([',', ';']) || only.local.contains([',', ';']) => Some(only),
-            _ => None,
+        let mut all = elements(value.as_bytes(), false);
+        let only = all.next().filter(|only| !only.is_broken)?;
+        if all.next().is_some() || value.trim_ascii_end().ends_with([',', ';']) {
+            return None;
+        }
+        match &only.angle {
+            None => spec(&only.plain),
+            Some(angle) if only.plain.octets.is_empty() => spec(angle),
+            Some(_) => None,
         }
     }
 
     /// The address from a local part that is not quoted, already folded, and a domain.
     #[must_use]
     pub fn from_parts(local: &str, domain: &str) -> Option<Self> {
-        spec(format!("{}@{domain}", quoted(local)).as_bytes())
+        Self::new(format!("{}@{domain}", quoted(local)).into_bytes(), local.as_bytes(), domain.as_bytes())
+    }
+
+    fn new(spelt: Vec<u8>, local: &[u8], domain: &[u8]) -> Option<Self> {
+        let domain = fold_domain(std::str::from_utf8(domain).ok()?)?;
+        let local = fold_local(local)?;
+        let address = Self { spelt, local, domain };
+        // What is folded or quoted may be longer, and must be an address, too.
+        let fits = address.spelt.len() < LONGEST / 8 || address.normal().len() <= LONGEST;
+        fits.then_some(address)
     }
 
     /// The address as it was spelt, without comments and folds.
@@ -74,269 +95,145 @@ impl Address {
     #[must_use]
     pub fn without_prefix(&self, prefix: &str) -> Option<Self> {
         let rest = self.spelt.get(prefix.len()..)?;
-        let begins = self.spelt[..prefix.len()].eq_ignore_ascii_case(prefix.as_bytes());
-        if begins && !prefix.is_empty() { spec(rest) } else { None }
+        let begins = self.spelt.get(..prefix.len())?.eq_ignore_ascii_case(prefix.as_bytes());
+        if begins && !prefix.is_empty() { plain_spec(rest) } else { None }
     }
 }
 
 /// A domain folded for comparing: lower case, A-labels, no dot at its end. None if it can't be one.
 #[must_use]
 pub fn fold_domain(domain: &str) -> Option<String> {
-    let domain = domain.strip_suffix('.').unwrap_or(domain);
-    if domain.is_empty() || domain.len() > LONGEST_DOMAIN {
+    if domain.len() > LONGEST_DOMAIN {
         return None;
     }
-    if domain.starts_with('[') && domain.ends_with(']') {
-        let literal = domain.bytes().all(|b| b.is_ascii_alphanumeric() || b"[]:.".contains(&b));
-        return literal.then(|| domain.to_ascii_lowercase());
+    if let Some(literal) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let fits = !literal.is_empty() && literal.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'.'));
+        return fits.then(|| domain.to_ascii_lowercase());
     }
     let fits = |b: u8| b.is_ascii_alphanumeric() || b >= 0x80 || matches!(b, b'-' | b'_' | b'.');
-    if !domain.bytes().all(fits) || domain.split('.').any(str::is_empty) {
+    if !domain.bytes().all(fits) {
         return None;
     }
-    let folded = if domain.is_ascii() { None } else { idna::domain_to_ascii(domain).ok() };
-    Some(folded.unwrap_or_else(|| domain.to_lowercase()))
+    let mut folded = if domain.is_ascii() { domain.to_ascii_lowercase() } else { idna::domain_to_ascii(domain).ok()? };
+    if folded.ends_with('.') {
+        folded.pop();
+    }
+    // Beyond ASCII some characters fold to dots, and to what no domain holds.
+    let is_domain = !folded.split('.').any(str::is_empty) && folded.len() <= LONGEST_DOMAIN && folded.bytes().all(fits);
+    is_domain.then_some(folded)
 }
 
 /// The addresses that an envelope trace field's value names; none if it is made of words. One field may name several.
 #[must_use]
 pub fn trace(value: &[u8]) -> Vec<Address> {
-    elements(value).iter().flat_map(Element::strict).collect()
+    trace_iter(value).collect()
+}
+
+/// The same, one after the other: a hostile value may name more than fit into memory.
+pub fn trace_iter(value: &[u8]) -> impl Iterator<Item = Address> {
+    elements(value, false).flat_map(|element| strict(&element))
 }
 
 /// Whether the value is the null sender, `<>` (RFC 5321 section 4.5.5).
 #[must_use]
 pub fn is_null(value: &[u8]) -> bool {
-    match elements(value).as_slice() {
-        [only] => only.angle.as_ref().is_some_and(|angle| angle.trim_ascii().is_empty()),
-        _ => false,
-    }
+    let mut all = elements(value, false);
+    let is_null = |element: Element| element.angle.is_some_and(|angle| angle.octets.is_empty());
+    all.next().is_some_and(is_null) && all.next().is_none()
 }
 
 /// The addresses of a list such as To: groups opened, each address as often as it stands there.
 #[must_use]
 pub fn list(value: &[u8]) -> Vec<Address> {
-    by_mailparse(value).unwrap_or_else(|| elements(value).iter().filter_map(Element::lenient).collect())
+    list_iter(value).collect()
 }
 
-/// What mailparse reads, where our reader agrees that each of it is one address.
-fn by_mailparse(value: &[u8]) -> Option<Vec<Address>> {
-    let text = std::str::from_utf8(value).ok().filter(|text| text.len() <= LONGEST_LIST)?;
-    let read = mailparse::addrparse(text).ok()?;
-    let mut addresses = Vec::with_capacity(read.len());
-    for address in read.iter() {
-        match address {
-            mailparse::MailAddr::Single(single) => addresses.push(spec(single.addr.as_bytes())?),
-            mailparse::MailAddr::Group(group) => {
-                for single in &group.addrs {
-                    addresses.push(spec(single.addr.as_bytes())?);
-                }
-            }
+/// The same, one after the other.
+pub fn list_iter(value: &[u8]) -> impl Iterator<Item = Address> {
+    elements(value, true).flat_map(|element| lenient(&element))
+}
+
+/// `<a>`, `Name <a>`, `a`, `a via …`, or nothing but addresses with blanks between them.
+fn strict(element: &Element) -> Vec<Address> {
+    if element.is_broken {
+        return Vec::new();
+    }
+    if let Some(angle) = &element.angle {
+        return spec(angle).into_iter().collect();
+    }
+    let mut addresses = Vec::new();
+    for word in element.plain.octets.split(|b| *b == BLANK) {
+        match plain_spec(without_scheme(word)) {
+            Some(address) => addresses.push(address),
+            None if word.eq_ignore_ascii_case(b"via") => break,
+            None => return Vec::new(),
         }
     }
-    Some(addresses)
+    if element.plain.is_cut { Vec::new() } else { addresses }
 }
 
-/// One element of a list: what stands outside angle brackets, and what stands inside.
-#[derive(Debug, Default)]
-struct Element {
-    plain: Vec<u8>,
-    angle: Option<Vec<u8>>,
-}
-
-impl Element {
-    /// `<a>`, `Name <a>`, `a`, `a via …`, or nothing but addresses with blanks between them.
-    fn strict(&self) -> Vec<Address> {
-        if let Some(angle) = &self.angle {
-            return spec(angle).into_iter().collect();
-        }
-        let plain = join(&self.plain);
-        let mut addresses = Vec::new();
-        for word in words(&plain) {
-            match spec(word) {
-                Some(address) => addresses.push(address),
-                None if word.eq_ignore_ascii_case(b"via") => break,
-                None => return Vec::new(),
-            }
-        }
-        addresses
+/// The same, but in a list that people write, an address among words is one, and brackets may hold several or not end.
+fn lenient(element: &Element) -> Vec<Address> {
+    if let Some(angle) = &element.angle {
+        let several = || angle.octets.split(|b| matches!(b, b',' | b';')).map(|part| plain_spec(trim(part))).collect::<Option<_>>();
+        return spec(angle).map(|one| vec![one]).or_else(several).unwrap_or_default();
     }
-
-    /// The same, but in a list that people write, an address among words is one.
-    fn lenient(&self) -> Option<Address> {
-        if let Some(angle) = &self.angle {
-            return spec(angle);
-        }
-        words(&join(&self.plain)).into_iter().rev().find_map(spec)
+    let plain = &element.plain;
+    if !plain.octets.contains(&BLANK) {
+        return spec(plain).into_iter().collect();
     }
-
-    fn is_empty(&self) -> bool {
-        self.angle.is_none() && self.plain.trim_ascii().is_empty()
+    // Among words a dot ends a sentence or an abbreviation.
+    let mut words: Vec<&[u8]> = plain.octets.split(|b| matches!(*b, BLANK | JOINT)).collect();
+    if plain.is_cut {
+        words.pop();
     }
+    words.into_iter().filter_map(plain_spec).collect()
 }
 
-/// Cuts a value into elements at commas and semicolons; comments become blanks, and a group's name is left out.
-fn elements(value: &[u8]) -> Vec<Element> {
-    let mut scanner = Scanner { value, at: 0, quotes: true, comments: true };
-    let mut done = Vec::new();
-    let mut current = Element::default();
-    let mut inside = false;
-    while let Some(piece) = scanner.piece() {
-        match piece {
-            b"," if !(inside && is_route(current.angle.as_deref())) => {
-                inside = false;
-                done.push(std::mem::take(&mut current));
-            }
-            b";" => {
-                inside = false;
-                done.push(std::mem::take(&mut current));
-            }
-            b":" if !inside && !is_route(Some(&current.plain)) => current.plain.clear(),
-            b"<" => {
-                if current.angle.is_some() {
-                    done.push(std::mem::take(&mut current));
-                }
-                current.angle = Some(Vec::new());
-                inside = true;
-            }
-            b">" => inside = false,
-            piece => match &mut current.angle {
-                Some(angle) if inside => append(angle, piece),
-                _ => append(&mut current.plain, piece),
-            },
-        }
-    }
-    done.push(current);
-    done.retain(|element| !element.is_empty());
-    done
+fn without_scheme(word: &[u8]) -> &[u8] {
+    let begins = |scheme: &&&[u8]| word.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme));
+    SCHEMES.iter().find(begins).and_then(|scheme| word.get(scheme.len()..)).unwrap_or(word)
 }
 
-/// Adds to what was gathered; white space at its beginning means nothing, and would have to be looked at again and again.
-fn append(gathered: &mut Vec<u8>, piece: &[u8]) {
-    gathered.extend_from_slice(if gathered.is_empty() { piece.trim_ascii_start() } else { piece });
+fn trim(part: &[u8]) -> &[u8] {
+    let is_blank = |b: Option<&u8>| matches!(b, Some(&(BLANK | JOINT)));
+    let part = if is_blank(part.first()) { part.get(1..).unwrap_or_default() } else { part };
+    if is_blank(part.last()) { part.get(..part.len() - 1).unwrap_or_default() } else { part }
 }
 
-/// Whether this is the beginning of a source route, `@a,@b:` (RFC 5322 section 4.4).
-fn is_route(begun: Option<&[u8]>) -> bool {
-    begun.is_some_and(|begun| begun.starts_with(b"@"))
-}
-
-/// Hands out a value in pieces: a quoted string, a blank for a comment, or what lies between special characters.
-struct Scanner<'a> {
-    value: &'a [u8],
-    at: usize,
-    /// Whether a quote may still find its end.
-    quotes: bool,
-    /// Whether a comment may still find its end.
-    comments: bool,
-}
-
-impl<'a> Scanner<'a> {
-    fn piece(&mut self) -> Option<&'a [u8]> {
-        let rest = self.value.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let length = match rest.first() {
-            Some(b'"') => self.quotes.then(|| quoted_length(rest)).flatten(),
-            Some(b'(') => self.comments.then(|| comment_length(rest)).flatten(),
-            Some(b) if is_special(*b) => Some(1),
-            _ => rest.iter().position(|b| is_special(*b) || matches!(b, b'"' | b'(')).or(Some(rest.len())),
-        };
-        let is_comment = rest.starts_with(b"(") && length.is_some();
-        if length.is_none() {
-            // Nothing further on closes it either.
-            if rest.starts_with(b"(") { self.comments = false } else { self.quotes = false }
-        }
-        let length = length.unwrap_or(1);
-        self.at += length;
-        Some(if is_comment { b" " } else { rest.get(..length).unwrap_or_default() })
-    }
-}
-
-fn is_special(b: u8) -> bool {
-    matches!(b, b',' | b';' | b':' | b'<' | b'>')
-}
-
-/// How long the quoted string at the start is; none if it has no end.
-fn quoted_length(octets: &[u8]) -> Option<usize> {
-    let mut at = 1;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', octets.get(at..)?)?;
-        if octets.get(at) == Some(&b'"') {
-            return Some(at + 1);
-        }
-        at += 2;
-    }
-}
-
-/// How long the comment at the start is, those inside it included (RFC 5322 section 3.2.2); none if it has no end.
-#[must_use]
-pub fn comment_length(octets: &[u8]) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut at = 0;
-    loop {
-        at += memchr::memchr3(b'(', b')', b'\\', octets.get(at..)?)?;
-        match octets.get(at)? {
-            b'(' => depth += 1,
-            b')' => depth -= 1,
-            _ => at += 1,
-        }
-        at += 1;
-        if depth == 0 {
-            return Some(at);
-        }
-    }
-}
-
-/// Blanks, tabs and line ends made one blank, or none beside a dot or an @, where a fold may stand (RFC 5322 section 4.4).
-fn join(octets: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(octets.len());
-    let mut blank = false;
-    let mut quoted = false;
-    let mut escaped = false;
-    for b in octets.iter().copied() {
-        if b.is_ascii_whitespace() && !quoted {
-            blank = true;
-            continue;
-        }
-        let glued = matches!(out.last(), None | Some(b'.' | b'@')) || matches!(b, b'.' | b'@');
-        if std::mem::take(&mut blank) && !glued {
-            out.push(b' ');
-        }
-        quoted ^= b == b'"' && !escaped;
-        escaped = quoted && b == b'\\' && !escaped;
-        out.push(b);
-    }
-    out
-}
-
-/// The words between blanks; quoted strings stay whole.
-fn words(joined: &[u8]) -> Vec<&[u8]> {
-    let (mut quoted, mut escaped) = (false, false);
-    let split = joined.split(|b| {
-        quoted ^= *b == b'"' && !escaped;
-        escaped = quoted && *b == b'\\' && !escaped;
-        *b == b' ' && !quoted
-    });
-    split.collect()
+/// Reads a text that is one address and nothing else.
+fn spec(text: &Text) -> Option<Address> {
+    if text.is_cut { None } else { plain_spec(&text.octets) }
 }
 
 /// Reads `local@domain`, a source route before it passed over; the last @ outside quotes decides.
-fn spec(octets: &[u8]) -> Option<Address> {
+fn plain_spec(octets: &[u8]) -> Option<Address> {
     if octets.len() > LONGEST {
         return None;
     }
-    let joined = join(octets);
-    let mut spelt = joined.as_slice();
-    if is_route(Some(spelt)) {
-        spelt = spelt.get(memchr::memchr(b':', spelt)? + 1..)?;
-    }
+    let mut spelt = behind_route(octets)?;
     if let [b'\'', inner @ .., b'\''] = spelt {
         spelt = inner;
     }
-    let at = last_at(spelt)?;
-    let (local, domain) = (spelt.get(..at)?, spelt.get(at + 1..)?);
-    let local = unquote(local)?;
-    let domain = fold_domain(std::str::from_utf8(domain).ok()?)?;
-    Some(Address { spelt: spelt.to_vec(), local: fold_local(&local), domain })
+    let spelt: Vec<u8> = spelt.iter().copied().filter(|b| *b != JOINT).collect();
+    let at = last_at(&spelt)?;
+    let (local, domain) = (unquote(spelt.get(..at)?)?, spelt.get(at + 1..)?.to_vec());
+    Address::new(spelt, &local, &domain)
+}
+
+/// What follows the source route `@a,@b:`, if there is one (RFC 5322 section 4.4); none if it is no route.
+fn behind_route(octets: &[u8]) -> Option<&[u8]> {
+    let is_list = |b: &&u8| matches!(**b, b',' | BLANK | JOINT);
+    if octets.iter().find(|b| !is_list(b)) != Some(&b'@') {
+        return Some(octets);
+    }
+    let (route, rest) = octets.split_at(memchr::memchr(b':', octets)?);
+    let is_host = |host: &[u8]| {
+        let name: Vec<u8> = host.iter().copied().filter(|b| *b != JOINT).collect();
+        name.strip_prefix(b"@").and_then(|name| std::str::from_utf8(name).ok()).is_some_and(|name| fold_domain(name).is_some())
+    };
+    let is_route = route.split(|b| *b == b',').map(trim).all(|host| host.is_empty() || is_host(host));
+    is_route.then(|| trim(rest.get(1..).unwrap_or_default()))
 }
 
 /// Where the last @ outside quotes stands.
@@ -354,44 +251,54 @@ fn last_at(spelt: &[u8]) -> Option<usize> {
     last
 }
 
-/// The local part without its quotes; none if it holds what only quotes allow. More than RFC 5322 allows is let through where
-/// servers do: dots in any place, a second @.
+/// The local part without its quotes; none if it holds what only quotes allow, or a quoted string that is not a whole word: `a"b"` is not
+/// `ab`. More than RFC 5322 allows is let through where servers do: dots in any place, a second @.
 fn unquote(local: &[u8]) -> Option<Vec<u8>> {
-    let (mut quoted, mut escaped) = (false, false);
+    let (mut quoted, mut escaped, mut before) = (false, false, b'.');
     let mut out = Vec::with_capacity(local.len());
     for b in local.iter().copied() {
+        let last = std::mem::replace(&mut before, b);
         match b {
-            _ if escaped => escaped = false,
+            0..b' ' | 0x7f => return None,
+            _ if escaped => {
+                escaped = false;
+                // Not the end of the quoted string.
+                before = b' ';
+            }
             b'\\' if quoted => {
                 escaped = true;
                 continue;
             }
-            b'"' => {
+            b'"' if quoted || last == b'.' => {
                 quoted = !quoted;
                 continue;
             }
             _ if quoted => {}
-            0..=b' ' | 0x7f | b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'\\' | b',' | b';' | b':' => return None,
+            b' ' | b'"' | b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'\\' | b',' | b';' | b':' => return None,
+            b'.' => {}
+            _ if last == b'"' => return None,
             _ => {}
         }
         out.push(b);
     }
-    (!quoted && !escaped && !out.is_empty()).then_some(out)
+    (!quoted && !out.is_empty()).then_some(out)
 }
 
-/// Lower case; octets that are not UTF-8 are kept apart by an escape, so that no two of them become one user.
-fn fold_local(local: &[u8]) -> String {
-    match std::str::from_utf8(local) {
+/// Lower case; octets that are not UTF-8 are kept apart by an escape, so that no two of them become one user. None where control
+/// characters would be in it, or nothing. Not normalised (RFC 6532 section 3.1): the servers that deliver compare octets.
+fn fold_local(local: &[u8]) -> Option<String> {
+    let folded = match std::str::from_utf8(local) {
         Ok(text) if text.is_ascii() => text.to_ascii_lowercase(),
-        Ok(text) => text.to_lowercase(),
+        Ok(text) => text.split(KELVIN).map(str::to_lowercase).collect::<Vec<_>>().join(KELVIN.encode_utf8(&mut [0; 4])),
         Err(_) => local.escape_ascii().to_string().to_lowercase(),
-    }
+    };
+    (!folded.is_empty() && !folded.contains(char::is_control)).then_some(folded)
 }
 
 /// The local part as it must be written before an @ (RFC 5322 section 3.4.1).
 fn quoted(local: &str) -> String {
-    let atom = |c: char| c.is_ascii_alphanumeric() || !c.is_ascii() || "!#$%&'*+-/=?^_`{|}~.@".contains(c);
-    if local.chars().all(atom) && !local.contains('@') {
+    let atom = |c: char| c.is_ascii_alphanumeric() || !c.is_ascii() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+    if local.chars().all(atom) {
         return local.to_owned();
     }
     let mut out = String::from("\"");

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod forms;
+
 fn spelt(addresses: &[Address]) -> Vec<String> {
     addresses.iter().map(|a| a.spelt().lossy().into_owned()).collect()
 }
