@@ -153,7 +153,7 @@ pub fn list_iter(value: &[u8]) -> impl Iterator<Item = Address> {
     elements(value, true).flat_map(|element| lenient(&element))
 }
 
-/// `<a>`, `Name <a>`, `a`, `a via …`, or nothing but addresses with blanks between them.
+/// `<a>`, `Name <a>`, `a`, `a via …`, `GMX delivery to a`, or nothing but addresses with blanks between them.
 fn strict(element: &Element) -> Vec<Address> {
     if element.is_broken {
         return Vec::new();
@@ -161,8 +161,9 @@ fn strict(element: &Element) -> Vec<Address> {
     if let Some(angle) = &element.angle {
         return spec(angle).into_iter().collect();
     }
+    let text = behind_words(&element.plain.octets, [b"delivery", b"to"]);
     let mut addresses = Vec::new();
-    for word in element.plain.octets.split(|b| *b == BLANK) {
+    for word in text.split(|b| *b == BLANK) {
         match plain_spec(without_scheme(word)) {
             Some(address) => addresses.push(address),
             None if word.eq_ignore_ascii_case(b"via") => break,
@@ -188,6 +189,14 @@ fn lenient(element: &Element) -> Vec<Address> {
         words.pop();
     }
     words.into_iter().filter_map(plain_spec).collect()
+}
+
+/// The last word, if these two stand before it; else the whole text.
+fn behind_words<'a>(text: &'a [u8], expected: [&[u8]; 2]) -> &'a [u8] {
+    let mut words = text.rsplitn(4, |b| *b == BLANK);
+    let (last, second, first) = (words.next(), words.next(), words.next());
+    let fits = |word: Option<&[u8]>, name: &[u8]| word.is_some_and(|word| word.eq_ignore_ascii_case(name));
+    last.filter(|_| fits(first, expected[0]) && fits(second, expected[1])).unwrap_or(text)
 }
 
 fn without_scheme(word: &[u8]) -> &[u8] {
@@ -252,7 +261,7 @@ fn last_at(spelt: &[u8]) -> Option<usize> {
 }
 
 /// The local part without its quotes; none if it holds what only quotes allow, or a quoted string that is not a whole word: `a"b"` is not
-/// `ab`. More than RFC 5322 allows is let through where servers do: dots in any place, a second @.
+/// `ab`. More than RFC 5322 allows is let through where servers do: dots in any place, a second @, a colon.
 fn unquote(local: &[u8]) -> Option<Vec<u8>> {
     let (mut quoted, mut escaped, mut before) = (false, false, b'.');
     let mut out = Vec::with_capacity(local.len());
@@ -274,7 +283,7 @@ fn unquote(local: &[u8]) -> Option<Vec<u8>> {
                 continue;
             }
             _ if quoted => {}
-            b' ' | b'"' | b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'\\' | b',' | b';' | b':' => return None,
+            b' ' | b'"' | b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'\\' | b',' | b';' => return None,
             b'.' => {}
             _ if last == b'"' => return None,
             _ => {}

@@ -10,7 +10,10 @@ fn spelt(addresses: &[Address]) -> Vec<String> {
 
 #[test]
 fn trace_fields_name_addresses_in_every_form_that_servers_write() {
-    let cases: [(&str, &[&str]); 24] = [
+    let cases: [(&str, &[&str]); 27] = [
+        ("GMX delivery to a@example.com", &["a@example.com"]),
+        ("name-domain:com-a@example.com", &["name-domain:com-a@example.com"]),
+        ("delivery to a@example.com b@example.com", &[]),
         ("a@example.com", &["a@example.com"]),
         (" <A@Example.COM> \r\n", &["A@Example.COM"]),
         ("\"A, B\" <a@example.com>", &["a@example.com"]),

@@ -203,7 +203,7 @@ fn what_people_and_programs_write_into_lists_is_read() {
         ("write to a@x.example. Thanks", "", "a@x.example"),
         ("mailto:a@x.example", "a@x.example", "a@x.example"),
         ("SMTP:a@x.example", "a@x.example", "a@x.example"),
-        ("x:a@x.example", "", "a@x.example"),
+        ("x:a@x.example", "\"x:a\"@x.example", "a@x.example"),
         ("rfc822;a@x.example", "a@x.example", "a@x.example"),
         ("A \"the B\" <a@x.example", "a@x.example", "a@x.example"),
         ("\"A <a@x.example>, b@x.example", "a@x.example b@x.example", "a@x.example b@x.example"),
