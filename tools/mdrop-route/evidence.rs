@@ -164,6 +164,8 @@ pub struct Header {
 const CONTENT_TYPE: usize = 2000;
 /// How much of one field is read where the message is not in memory, in octets.
 const LONGEST_FIELD: usize = 8 << 20;
+/// How much of one Received field is read, in octets; no server writes a tenth of it.
+const LONGEST_RECEIVED: usize = 64 << 10;
 /// How many Received fields are read. RFC 5321 section 6.3 takes a hundred for a loop; whatever stands further down was written into the
 /// message by its sender.
 const HOPS: u32 = 1000;
@@ -224,14 +226,14 @@ impl<'a> Reader<'a> {
         let place = |kind| Place { field: Name::Known(name), position, hop: self.hop, line: self.line, rank, kind };
         match kind {
             Use::Received => self.received(&place(Kind::Received), field.value),
-            Use::Resent => self.recipients(&place(Kind::Resent), address::list(field.value), field.value),
-            Use::Guess => self.recipients(&place(Kind::Header), address::list(field.value), field.value),
+            Use::Resent => self.recipients(&place(Kind::Resent), address::list_iter(field.value), field.value),
+            Use::Guess => self.recipients(&place(Kind::Header), address::list_iter(field.value), field.value),
             Use::List => self.lists(field.value),
             Use::Report => self.header.is_report = true,
             Use::ContentType if position == 1 => self.header.content_type = field.unfolded(CONTENT_TYPE),
             Use::ContentType => {}
             Use::Envelope | Use::Sender if self.hop >= HOPS => self.header.is_cut = true,
-            Use::Envelope => self.recipients(&place(Kind::Envelope), address::trace(field.value), field.value),
+            Use::Envelope => self.recipients(&place(Kind::Envelope), address::trace_iter(field.value), field.value),
             Use::Sender => self.senders(&place(Kind::Sender), field.value),
         }
     }
@@ -244,20 +246,22 @@ impl<'a> Reader<'a> {
         self.header.is_cut |= cut;
         let (name, position) = (Name::Added(trusted.name.clone()), *seen);
         let place = Place { field: name, position, hop: self.hop, line: self.line, rank: FIELDS.len() + at, kind: Kind::Envelope };
-        self.recipients(&place, address::trace(field.value), field.value);
+        self.recipients(&place, address::trace_iter(field.value), field.value);
     }
 
-    fn recipients(&mut self, place: &Place, addresses: Vec<Address>, value: &[u8]) {
-        self.header.is_resent |= place.kind == Kind::Resent && !addresses.is_empty();
-        let value = value.trim_ascii();
-        if self.explain && addresses.is_empty() && !value.is_empty() {
-            let value = value.get(..value.len().min(SHOWN)).unwrap_or_default().to_vec();
-            self.header.candidates.push(Candidate { address: None, value, place: place.clone() });
-        }
+    fn recipients(&mut self, place: &Place, addresses: impl Iterator<Item = Address>, value: &[u8]) {
+        let mut is_empty = true;
         for address in addresses {
+            is_empty = false;
             if self.matters(place, &address) {
                 self.header.candidates.push(Candidate { address: Some(address), value: Vec::new(), place: place.clone() });
             }
+        }
+        self.header.is_resent |= place.kind == Kind::Resent && !is_empty;
+        let value = value.trim_ascii();
+        if self.explain && is_empty && !value.is_empty() {
+            let value = value.get(..value.len().min(SHOWN)).unwrap_or_default().to_vec();
+            self.header.candidates.push(Candidate { address: None, value, place: place.clone() });
         }
     }
 
@@ -275,20 +279,22 @@ impl<'a> Reader<'a> {
             self.header.is_cut = true;
             return;
         }
-        let mut received = received::read(value);
+        self.header.is_cut |= value.len() > LONGEST_RECEIVED;
+        let mut received = received::read(value.get(..LONGEST_RECEIVED).unwrap_or(value));
         if let Some(address) = received.envelope_from.take() {
             self.header.senders.push(SenderCandidate { address: Some(address), place: Place { kind: Kind::Sender, ..place.clone() } });
         }
         let other = received.other.take().unwrap_or_default();
-        self.recipients(place, std::mem::take(&mut received.recipients), &other);
+        self.recipients(place, std::mem::take(&mut received.recipients).into_iter(), &other);
         self.header.received.push(received);
     }
 
     fn senders(&mut self, place: &Place, value: &[u8]) {
         let is_list = matches!(place.field, Name::Known("from" | "sender" | "resent-from"));
-        let addresses = if is_list { address::list(value) } else { address::trace(value) };
+        let named: Box<dyn Iterator<Item = Address>> =
+            if is_list { Box::new(address::list_iter(value)) } else { Box::new(address::trace_iter(value)) };
         let is_null = !is_list && is_null(value);
-        let addresses = is_null.then_some(None).into_iter().chain(addresses.into_iter().map(Some));
+        let addresses = is_null.then_some(None).into_iter().chain(named.map(Some));
         for (at, address) in addresses.enumerate() {
             let first = at == 0 && self.kept.insert((place.rank, place.hop, String::new()));
             if first || address.as_ref().is_some_and(|address| self.matters(place, address)) {
@@ -298,7 +304,7 @@ impl<'a> Reader<'a> {
     }
 
     fn lists(&mut self, value: &[u8]) {
-        for address in list_addresses(value) {
+        for address in list_addresses(value.get(..LONGEST_RECEIVED).unwrap_or(value)) {
             if self.header.lists.len() < LISTS && !self.header.lists.contains(&address) {
                 self.header.lists.push(address);
             }
