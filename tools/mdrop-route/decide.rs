@@ -205,8 +205,9 @@ fn found(chosen: &[&Judged]) -> Vec<Found> {
 
 /// The reader's address in a list's Return-Path, or the original recipient that a Received field notes.
 fn last_resort(policy: &Policy, header: &Header, hops: u32) -> Option<Found> {
+    let lists = judge::lists(header);
     let fit = |address: Address, evidence: Evidence| {
-        let local = policy.directory.resolve(&address).filter(|local| local.exact && !local.own)?;
+        let local = policy.directory.resolve(&address).filter(|local| local.exact && !local.own && !judge::is_list(&lists, &address))?;
         Some(Found { address, local, evidence })
     };
     let paths = header.senders.iter().filter(|one| one.place.field.as_str() == "return-path" && one.place.hop < hops);

@@ -124,8 +124,9 @@ fn encoded(directory: &Directory, address: &Address) -> Option<Address> {
     })
 }
 
-/// The addresses of the list that a message came through; none unless a Return-Path looks like a list's, or Sender where there is none.
-fn lists(header: &Header) -> HashSet<String> {
+/// The addresses of the list that a message came through; none unless a Return-Path looks like a list's.
+#[must_use]
+pub fn lists(header: &Header) -> HashSet<String> {
     let of = |name: &'static str| header.senders.iter().filter(move |one| one.place.field == Name::Known(name));
     // Who writes from team-admin@ to team@ is no list: a list leaves From as it was.
     let is_author = |path: &Address| of("from").any(|one| one.address.as_ref() == Some(path));
@@ -133,14 +134,14 @@ fn lists(header: &Header) -> HashSet<String> {
         let path = one.address.as_ref().filter(|path| !header.lists.is_empty() || !is_author(path))?;
         verp::list_base(path)
     };
-    let source = if of("return-path").next().is_some() { "return-path" } else { "sender" };
-    let bases: Vec<String> = of(source).filter_map(base).collect();
+    let bases: Vec<String> = of("return-path").filter_map(base).collect();
     if bases.is_empty() { HashSet::new() } else { header.lists.iter().cloned().chain(bases).collect() }
 }
 
 /// Whether it is the list's own address: as the list writes it, at the host that runs it (a sub-domain), or the one by which list
 /// software hands the mail on. Not the other way round: a list at a sub-domain may have a reader of its own name.
-fn is_list(lists: &HashSet<String>, address: &Address) -> bool {
+#[must_use]
+pub fn is_list(lists: &HashSet<String>, address: &Address) -> bool {
     if lists.is_empty() {
         return false;
     }
