@@ -271,11 +271,25 @@ const ARGUED: [(&str, &str); 2] = [
 #[test]
 fn real_messages_are_routed_as_labelled() {
     let Some(shared) = shared("routing/labelled.jsonl") else { return };
-    let labels = std::fs::read_to_string(shared.join("routing/labelled.jsonl")).unwrap();
+    route_as_labelled(&shared, &std::fs::read_to_string(shared.join("routing/labelled.jsonl")).unwrap());
+}
+
+/// The labels are the project's own, made by reading the headers without knowing the program's answer. Left out of them are eleven rows on which
+/// two readings of the header are possible.
+#[test]
+fn more_real_messages_are_routed_as_labelled() {
+    let Some(shared) = shared("corpora/INDEX.tsv") else { return };
+    let labels = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages/real.jsonl")).unwrap();
+    assert!(labels.lines().count() > 500);
+    route_as_labelled(&shared, &labels);
+}
+
+fn route_as_labelled(shared: &Path, labels: &str) {
     let (mut wrong, mut rows) = (Vec::new(), 0);
     for row in labels.lines().map(|line| serde_json::from_str::<Labelled>(line).unwrap()) {
+        // Not every machine has been given all that is labelled.
+        let Ok(octets) = std::fs::read(shared.join("corpora").join(&row.file)) else { continue };
         rows += 1;
-        let octets = std::fs::read(shared.join("corpora").join(&row.file)).unwrap();
         let message = messages(&octets)[row.msg];
         let settings = format!("domains = {:?}\n", row.local_domains);
         let route = Profile::new(&settings).explain(&stream(&[message])).remove(0);
@@ -292,7 +306,7 @@ fn real_messages_are_routed_as_labelled() {
             ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {rows} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(rows > 0 && wrong.is_empty(), "{} of {rows} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
