@@ -93,6 +93,43 @@ fn a_damaged_log_is_named_and_the_rest_is_reported() {
 }
 
 #[test]
+fn evidence_that_changed_since_the_runs_before_is_a_line_and_no_failure() {
+    let route = |hour: u32, evidence: &str| {
+        let with = format!("\"counts\":{{\"routed\":{{\"messages\":3,\"bytes\":3096}}}},\"evidence\":{evidence}");
+        let summary = ROUTE.lines().last().unwrap().replace("T18:", &format!("T{hour}:"));
+        summary.split("\"counts\"").next().unwrap().to_owned() + &with + "}\n"
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let before = folder.path().join("route.log");
+    let earlier = [route(10, r#"{"envelope:delivered-to":28,"header":2}"#), "{\"type\":".into()].concat();
+    std::fs::write(&before, earlier).unwrap();
+    let now = route(18, r#"{"envelope:x-original-to":2,"none":1}"#);
+    let same_log = report(&["-"], &[FETCH, &route(17, r#"{"envelope:x-original-to":30}"#), &now, STORE].concat());
+    assert!(
+        text(&same_log.stdout).contains("\nevidence: 2 by x-original-to, 1 without a local recipient\n\n"),
+        "{}",
+        text(&same_log.stdout)
+    );
+    let few = report(&["--before", before.to_str().unwrap(), "-"], &[FETCH, &now, STORE].concat());
+    assert!(!text(&few.stdout).contains("changed"));
+    let now = route(18, r#"{"envelope:x-original-to":20,"none":1}"#);
+    let input = [FETCH, &now, STORE].concat();
+    let changed = report(&["--before", before.to_str().unwrap(), "-"], &input);
+    assert_eq!((changed.status.code(), text(&changed.stderr)), (Some(0), ""));
+    for wanted in [
+        "evidence changed: by delivered-to: 93 % of 30 messages before, none of 21 now\n",
+        "evidence changed: by x-original-to: 95 % of 21 messages now, none of 30 before\n",
+    ] {
+        assert!(text(&changed.stdout).contains(wanted), "{}", text(&changed.stdout));
+    }
+    let json = report(&["--json", "--before", before.to_str().unwrap(), "-"], &input);
+    let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let first = &value["evidence"]["changes"][0];
+    assert_eq!((first["how"].as_str(), first["before"].as_u64(), first["now"].as_u64()), (Some("gone"), Some(28), Some(0)));
+    assert_eq!(report(&["--before", "/nonexistent", "-"], &input).status.code(), Some(66));
+}
+
+#[test]
 fn a_log_that_is_missing_and_no_log_at_all_are_errors_of_their_own() {
     assert_eq!(report(&["/nonexistent/fetch.log"], "").status.code(), Some(65));
     assert_eq!(report(&[], "").status.code(), Some(64));

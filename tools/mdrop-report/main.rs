@@ -2,6 +2,8 @@
 //!
 //! A log that is damaged is named and the rest is read all the same: after a bad run the report matters most.
 
+mod books;
+mod mix;
 mod report;
 mod text;
 
@@ -24,6 +26,9 @@ struct Arguments {
     /// Print one JSON object in place of the text.
     #[arg(long)]
     json: bool,
+    /// The log of an earlier run of mdrop-route, with whose evidence this run's is compared; may be given several times.
+    #[arg(long, value_name = "LOG")]
+    before: Vec<PathBuf>,
     /// The logs that the tools of one run wrote with --log; - is standard input.
     #[arg(required = true, value_name = "LOG")]
     logs: Vec<PathBuf>,
@@ -43,6 +48,11 @@ fn report(arguments: &Arguments, run: &mut Run) -> Result<()> {
     let mut builder = Builder::default();
     for log in &arguments.logs {
         read(log, &mut builder, run);
+    }
+    for log in &arguments.before {
+        if let Err(error) = read_before(log, &mut builder) {
+            run.fail(&error.about(log.display().to_string()));
+        }
     }
     let report = builder.finish();
     if !arguments.common.quiet || !report.is_good() {
@@ -72,6 +82,18 @@ fn read(log: &Path, builder: &mut Builder, run: &mut Run) {
             }
         }
     }
+}
+
+/// Takes in the log of an earlier run. What is damaged in it was told when it was new.
+fn read_before(log: &Path, builder: &mut Builder) -> Result<()> {
+    for record in RecordReader::new(BufReader::new(open(log)?)) {
+        match record {
+            Ok(record) => builder.add_before(record),
+            Err(error) if error.status() == Status::Data => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn open(log: &Path) -> Result<Box<dyn Read>> {

@@ -1,14 +1,14 @@
 //! From the records of a run to its report, without I/O.
 //!
-//! The books are drawn up from the counts that each stage gave of itself, so that a message which vanished *between* two stages shows
-//! as a difference between what one handed on and what the next one saw.
+//! Whatever a log holds is added up and nothing is asked back, so that the logs may come in any order.
 
+use crate::books::{self, Books};
+use crate::mix::{self, Evidence, RunMix};
 use mdrop::identity::Origin;
 use mdrop::record::{Failure, Finding, Head, Listing, Record, Summary, V1, Volume};
 use mdrop::time::Time;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// How many messages of a group are named.
 const NAMED: usize = 3;
@@ -40,6 +40,8 @@ pub struct Report {
     pub failures: Vec<Group>,
     /// Findings, alike ones together, the most frequent first.
     pub findings: Vec<Group>,
+    /// What decided to whom the messages belong; none if mdrop-route does not say.
+    pub evidence: Option<Evidence>,
     /// How each stage ended.
     pub stages: Vec<StageLine>,
     /// Whether every message is accounted for.
@@ -127,47 +129,6 @@ pub struct StageLine {
     pub counts: Option<BTreeMap<String, Volume>>,
 }
 
-/// Whether every message is accounted for.
-#[derive(Serialize, PartialEq, Eq, Debug, Default)]
-pub struct Books {
-    /// Whether there is no gap.
-    pub balanced: bool,
-    /// Where messages are unaccounted for.
-    pub gaps: Vec<Gap>,
-}
-
-/// A stage that does not account for what it was given.
-#[derive(Serialize, PartialEq, Eq, Debug)]
-pub struct Gap {
-    /// The stage.
-    pub stage: String,
-    /// How many messages it was given; none where nobody says.
-    pub given: Option<u64>,
-    /// How many it accounts for; none where it left no summary.
-    pub accounted: Option<u64>,
-    /// Its exit status.
-    pub exit: Option<u8>,
-}
-
-impl fmt::Display for Gap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tool = format!("mdrop-{}", self.stage);
-        match (self.given, self.accounted, self.exit) {
-            (Some(given), Some(accounted), Some(exit @ 1..)) if given > accounted => {
-                write!(f, "{tool} ended with status {exit} before it had answered for {} of {given} messages", given - accounted)
-            }
-            (Some(given), Some(accounted), _) if given >= accounted => {
-                write!(f, "{tool} had {given} messages and accounts for {accounted}: {} are unaccounted for", given - accounted)
-            }
-            (Some(given), Some(accounted), _) => {
-                write!(f, "{tool} had {given} messages and accounts for {accounted}: {} came from nowhere", accounted - given)
-            }
-            (Some(given), None, _) => write!(f, "{tool} left no summary: what became of {given} messages is not known"),
-            (None, ..) => write!(f, "{tool} left no summary: what became of its messages is not known"),
-        }
-    }
-}
-
 impl StageLine {
     /// Whether it ran to its end without a failure.
     pub fn is_good(&self) -> bool {
@@ -184,7 +145,7 @@ impl StageLine {
     }
 
     /// How many messages it counted under these outcomes.
-    fn sum(&self, outcomes: &[&str]) -> Option<u64> {
+    pub fn sum(&self, outcomes: &[&str]) -> Option<u64> {
         let counts: Option<Vec<u64>> = outcomes.iter().map(|outcome| self.count(outcome).map(|volume| volume.messages)).collect();
         counts.map(|counts| counts.into_iter().fold(0, u64::saturating_add))
     }
@@ -229,6 +190,8 @@ pub struct Builder {
     findings: BTreeMap<String, Group>,
     stages: BTreeMap<String, StageLine>,
     shell: Vec<(String, u8)>,
+    mixes: Vec<RunMix>,
+    before: Vec<RunMix>,
     head: Option<Head>,
 }
 
@@ -245,8 +208,16 @@ impl Builder {
         }
     }
 
+    /// Takes in one record of an earlier run, of which only the evidence counts.
+    pub fn add_before(&mut self, record: Record) {
+        if let Record::Summary(mut summary) = record {
+            self.before.extend(take_mix(&mut summary));
+        }
+    }
+
     fn add_summary(&mut self, mut summary: Summary) {
         let name = stage_name(&summary.tool);
+        self.mixes.extend(take_mix(&mut summary));
         self.profile = self.profile.take().or(summary.profile.take());
         self.started = Some(self.started.map_or(summary.started, |started| started.min(summary.started)));
         let head = summary.head.take();
@@ -278,7 +249,8 @@ impl Builder {
             users: user_lines(self.users),
             failures: groups(self.failures),
             findings: groups(self.findings),
-            books: books(&stages),
+            evidence: mix::evidence(self.mixes, self.before),
+            books: books::balance(&stages),
             stages,
             head: self.head,
         }
@@ -315,6 +287,11 @@ fn add_all(to: &mut BTreeMap<String, Volume>, more: BTreeMap<String, Volume>) {
         sum.messages = sum.messages.saturating_add(volume.messages);
         sum.bytes = sum.bytes.saturating_add(volume.bytes);
     }
+}
+
+fn take_mix(summary: &mut Summary) -> Option<RunMix> {
+    let mix = std::mem::take(&mut summary.evidence);
+    (!mix.is_empty()).then(|| RunMix { profile: summary.profile.clone(), started: summary.started, mix })
 }
 
 fn mailbox_line(listing: Listing) -> MailboxLine {
@@ -386,26 +363,6 @@ fn totals(stages: &[StageLine]) -> Totals {
         gone: count("purge", "gone"),
         kept: count("purge", "kept"),
     }
-}
-
-/// Sets what each stage handed on against what the next one accounts for. Stages that never ran owe nothing.
-fn books(stages: &[StageLine]) -> Books {
-    let find = |name: &str| stages.iter().find(|line| line.stage == name);
-    let sum = |name: &str, outcomes: &[&str]| find(name).and_then(|line| line.sum(outcomes));
-    let fetched = sum("fetch", &["fetched"]);
-    let handed_on = sum("route", &["routed", "unknown", "skipped"]);
-    let entries = [
-        ("fetch", sum("fetch", &["listed"]), sum("fetch", &["known", "fetched", "vanished", "failed"])),
-        ("route", fetched, sum("route", &["routed", "unknown", "skipped", "failed"])),
-        ("store", handed_on.or(fetched), sum("store", &["new", "duplicate", "refused", "failed"])),
-    ];
-    let gap = |(stage, given, accounted): (&str, Option<u64>, Option<u64>)| {
-        let is_gap = accounted.is_none() || given.is_some_and(|given| Some(given) != accounted);
-        let line = find(stage).filter(|_| is_gap)?;
-        Some(Gap { stage: stage.into(), given, accounted, exit: line.exit })
-    };
-    let gaps: Vec<Gap> = entries.into_iter().filter_map(gap).collect();
-    Books { balanced: gaps.is_empty(), gaps }
 }
 
 #[cfg(test)]

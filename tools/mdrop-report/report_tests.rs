@@ -14,6 +14,7 @@ fn summary(tool: &str, exit: u8, counts: &[(&str, u64, u64)]) -> Record {
         exit,
         counts: counts.iter().map(volume).collect(),
         users: BTreeMap::new(),
+        evidence: BTreeMap::new(),
         head: None,
     }))
 }

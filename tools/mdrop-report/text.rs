@@ -2,6 +2,7 @@
 //!
 //! Numbers come first and names last, so that a long name spoils no column.
 
+use crate::mix;
 use crate::report::{Group, Report, StageLine, to_f64};
 use mdrop::error::printable;
 use mdrop::record::Volume;
@@ -15,7 +16,7 @@ const LONGEST: usize = 50;
 /// The whole text.
 pub fn write(report: &Report) -> String {
     let mut out = heading(report);
-    for section in [totals, mailboxes, users, failures, findings, stages, books, head] {
+    for section in [totals, mailboxes, users, failures, findings, evidence, stages, books, head] {
         let text = section(report);
         if !text.is_empty() {
             out.push('\n');
@@ -87,6 +88,16 @@ fn failures(report: &Report) -> String {
 
 fn findings(report: &Report) -> String {
     section("findings", &report.findings.iter().map(group).collect::<Vec<_>>(), "kinds of findings")
+}
+
+/// What decided, the most frequent first, and what of it changed.
+fn evidence(report: &Report) -> String {
+    let Some(evidence) = &report.evidence else { return String::new() };
+    let mut mix: Vec<(&String, &u64)> = evidence.mix.iter().collect();
+    mix.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
+    let shown: Vec<String> = mix.into_iter().take(LONGEST).map(|(kind, number)| format!("{number} {}", mix::words(kind))).collect();
+    let changes = evidence.changes.iter().map(|change| wrapped("", &format!("evidence changed: {change}")));
+    changes.fold(wrapped("", &format!("evidence: {}", shown.join(", "))), |text, change| text + &change)
 }
 
 /// A title and its lines, or nothing; what is too much is counted.

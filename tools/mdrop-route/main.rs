@@ -12,6 +12,7 @@ mod policy;
 mod received;
 mod sender;
 mod stage;
+mod tally;
 mod verp;
 
 use clap::Parser;

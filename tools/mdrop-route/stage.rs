@@ -4,6 +4,7 @@ use crate::decide::{self, Decision, Delivery};
 use crate::evidence;
 use crate::journal::{self, Report};
 use crate::policy::Policy;
+use crate::tally;
 use mdrop::error::Result;
 use mdrop::frame::Run;
 use mdrop::identity::Digest;
@@ -152,6 +153,7 @@ fn count(meta: &Meta, decision: &Decision, run: &mut Run) {
         None => "routed",
     };
     run.count(outcome, meta.size);
+    tally::add(&mut run.evidence, tally::decided_by(decision));
     let users: HashSet<&str> = decision.filings.iter().map(|filing| filing.user.as_str()).collect();
     for user in users {
         run.users.entry(user.into()).or_default().add(meta.size);

@@ -74,6 +74,8 @@ pub struct Run {
     pub counts: BTreeMap<String, Volume>,
     /// Messages and octets by user, for the summary.
     pub users: BTreeMap<String, Volume>,
+    /// Messages by the evidence that decided them, for the summary.
+    pub evidence: BTreeMap<String, u64>,
     /// The archive's head, for the summary.
     pub head: Option<Head>,
 }
@@ -91,6 +93,7 @@ impl Run {
             profile: None,
             counts: BTreeMap::new(),
             users: BTreeMap::new(),
+            evidence: BTreeMap::new(),
             head: None,
         }
     }
@@ -186,6 +189,7 @@ impl Run {
             exit: self.worst.code(),
             counts: std::mem::take(&mut self.counts),
             users: std::mem::take(&mut self.users),
+            evidence: std::mem::take(&mut self.evidence),
             head: self.head.take(),
         };
         if let Err(error) = self.log(&Record::Summary(Box::new(summary))) {

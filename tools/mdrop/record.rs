@@ -511,6 +511,10 @@ pub struct Summary {
     /// Messages and octets by user, where the tool knows them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub users: BTreeMap<String, Volume>,
+    /// Messages by the evidence that decided them, where the tool knows it: `journal`, `envelope:FIELD`, `received`, `resent`, `header`
+    /// or `none`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub evidence: BTreeMap<String, u64>,
     /// The archive's head: the last segment's number and BLAKE3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Head>,
