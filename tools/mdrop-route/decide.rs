@@ -9,7 +9,7 @@ use crate::folder::Values;
 use crate::journal::{Line, Report, Source};
 use crate::judge::{self, Judged, Verdict};
 use crate::policy::Policy;
-use crate::{sender, verp};
+use crate::{explain, sender, verp};
 use mdrop::address::Address;
 use mdrop::octets::Octets;
 use mdrop::profile::Unknown;
@@ -67,9 +67,9 @@ pub struct Delivery<'a> {
     pub moment: Option<Time>,
 }
 
-/// Decides for one message. Why the candidates of the header lost is only said to `explain`.
+/// Decides for one message. Why the candidates of the header lost is only said if `explaining`.
 #[must_use]
-pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, delivery: &Delivery, explain: bool) -> Decision {
+pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, delivery: &Delivery, explaining: bool) -> Decision {
     let judged = judge::judge(policy, header);
     let hops = judge::trusted_hops(policy, &header.received);
     let mut decision = Decision::default();
@@ -86,12 +86,15 @@ pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, deliver
         None => sender::envelope(header, answer.hop, hops),
     };
     let named: HashSet<String> = answer.found.iter().map(|found| found.address.normal()).collect();
-    if explain {
+    if explaining {
         reject(&judged, &answer, &named, &mut decision);
     }
     report_forgery(&judged, &named, &mut decision);
     let authors = authors(policy, header, report, &answer.found);
     file(policy, answer.found, &authors, delivery, &mut decision);
+    if explaining {
+        explain::complete(policy, header, &judged, report, hops, &mut decision);
+    }
     decision
 }
 
@@ -149,7 +152,9 @@ fn from_report(policy: &Policy, report: &Report, decision: &mut Decision) -> Ans
     Answer { found, hop: 0, kind: Some(Kind::Journal) }
 }
 
-fn line_evidence(line: &Line) -> Evidence {
+/// Where a line of a report stands, as records show it.
+#[must_use]
+pub fn line_evidence(line: &Line) -> Evidence {
     Evidence { field: line.label.into(), position: line.position, hop: 0, kind: Kind::Journal }
 }
 

@@ -4,6 +4,7 @@
 
 mod decide;
 mod evidence;
+mod explain;
 mod folder;
 mod journal;
 mod judge;
