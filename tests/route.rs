@@ -4,80 +4,18 @@
 //! with a line on stderr where it is not (`MDROP_SHARED`, or `../shared` beside the project).
 
 // Helper functions, too, are tests here.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use mdrop::identity::{Account, Origin, Place, Uid, UidValidity};
-use mdrop::record::{Record, Role, Route, V1};
-use mdrop::stream::{Measure, Meta, StreamReader, StreamWriter};
+mod common;
+
+use common::routing::{Profile, messages, recipients, routes, shared, stream};
+use mdrop::record::{Role, Route};
+use mdrop::stream::StreamReader;
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
 
 const DOMAINS: &str = "domains = [\"example.com\", \"example.org\"]\nown-addresses = [\"archive@example.com\"]\n";
-
-/// A stream of messages, with UIDs from 1.
-fn stream(messages: &[impl AsRef<[u8]>]) -> Vec<u8> {
-    let mut writer = StreamWriter::new(Vec::new());
-    for (uid, octets) in (1..).zip(messages) {
-        let mut measure = Measure::default();
-        measure.update(octets.as_ref());
-        let (size, digest, eol) = measure.finish();
-        let place = Place::Imap { mailbox: "INBOX".into(), uidvalidity: UidValidity(9), uid: Uid(uid) };
-        let origin = Origin { account: Account { name: "acme".into(), login: "a@b".into() }, place };
-        let meta = Meta { v: V1, origin, size, digest, eol, received: None, server_size: None, flags: Vec::new(), route: None };
-        writer.write_octets(&meta, &mut octets.as_ref()).unwrap();
-    }
-    writer.finish().unwrap()
-}
-
-/// A folder with a profile whose `[route]` says `settings`.
-struct Profile(tempfile::TempDir);
-
-impl Profile {
-    fn new(settings: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let text = format!("[account]\nprotocol = \"mbox\"\npath = \"mail\"\n[route]\n{settings}");
-        let path = folder.path().join("acme.toml");
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        Self(folder)
-    }
-
-    fn run(&self, more: &[&str], input: &[u8]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mdrop-route"));
-        command.arg("-p").arg(self.0.path().join("acme.toml")).args(more);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut pipe = child.stdin.take().unwrap();
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                // A tool that ends early closes its end; the output says why.
-                let _ = pipe.write_all(input);
-            });
-            child.wait_with_output().unwrap()
-        })
-    }
-
-    fn explain(&self, input: &[u8]) -> Vec<Route> {
-        let output = self.run(&["--explain", "-q"], input);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        routes(&output.stdout)
-    }
-}
-
-fn routes(lines: &[u8]) -> Vec<Route> {
-    let route = |line: &[u8]| match Record::parse(line).unwrap() {
-        Record::Route(route) => *route,
-        other => panic!("not a route: {other:?}"),
-    };
-    lines.split_inclusive(|b| *b == b'\n').map(route).collect()
-}
-
-fn recipients(route: &Route) -> BTreeSet<String> {
-    route.recipients.iter().map(|r| r.address.as_ref().unwrap().lossy().to_lowercase()).collect()
-}
 
 fn users(route: &Route) -> BTreeSet<&str> {
     route.filings.iter().map(|filing| filing.user.as_str()).collect()
@@ -223,31 +161,6 @@ fn the_projects_own_messages_are_routed_as_labelled() {
         }
     }
     assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
-}
-
-/// The folder of material that is not part of the project.
-fn shared(below: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("MDROP_SHARED").map_or(beside, PathBuf::from);
-    if folder.join(below).exists() {
-        return Some(folder);
-    }
-    eprintln!("passed over: there is no {}", folder.join(below).display());
-    None
-}
-
-/// The messages of a file, which is an mbox if it begins with `From `.
-fn messages(octets: &[u8]) -> Vec<&[u8]> {
-    if !octets.starts_with(b"From ") {
-        return vec![octets];
-    }
-    let begins = memchr::memmem::find_iter(octets, b"\nFrom ").filter(|at| {
-        let before = &octets[..*at];
-        before.ends_with(b"\n") || before.ends_with(b"\n\r")
-    });
-    let mut starts: Vec<usize> = std::iter::once(0).chain(begins.map(|at| at + 1)).collect();
-    starts.push(octets.len());
-    starts.windows(2).map(|pair| &octets[pair[0]..pair[1]]).collect()
 }
 
 #[derive(Deserialize)]

@@ -6,5 +6,6 @@ pub mod courier;
 pub mod cyrus;
 pub mod daemon;
 pub mod dovecot;
+pub mod routing;
 pub mod served;
 pub mod tools;

@@ -160,6 +160,12 @@ pub struct Header {
     pub content_type: Vec<u8>,
 }
 
+/// Whether a field of this name is read in any case.
+#[must_use]
+pub fn knows(field: &Field) -> bool {
+    FIELDS.iter().any(|(name, _)| field.is(name))
+}
+
 /// How much of a Content-Type value is read.
 const CONTENT_TYPE: usize = 2000;
 /// How much of one field is read where the message is not in memory, in octets.

@@ -2,6 +2,7 @@
 //!
 //! Bodies are passed on as they came; only the header is read, and of a journal report what encloses the message.
 
+mod calibrate;
 mod decide;
 mod evidence;
 mod explain;
@@ -30,6 +31,9 @@ struct Arguments {
     /// Print the decisions and their reasons, JSON lines, in place of the stream.
     #[arg(long)]
     explain: bool,
+    /// Print which fields are genuine in this mail, and the [route] section that says so, in place of the stream.
+    #[arg(long, conflicts_with = "explain")]
+    calibrate: bool,
 }
 
 impl AsRef<Common> for Arguments {
@@ -45,8 +49,13 @@ fn main() -> ExitCode {
 fn route(arguments: &Arguments, run: &mut Run) -> Result<()> {
     let profile = arguments.common.load_profile(run)?;
     let users = mdrop::config::load_users(&profile.route)?;
-    let policy = policy::Policy::new(&profile.route, users)?;
     let (input, output) = (frame::stdin()?, frame::stdout()?);
+    if arguments.calibrate {
+        let calibration = calibrate::Calibration::new(&profile.name, profile.route, users);
+        let policy = calibration.policy()?;
+        return stage::Stage::calibrate(&policy, output, calibration).run(input, run);
+    }
+    let policy = policy::Policy::new(&profile.route, users)?;
     let explain = arguments.explain || arguments.common.dry_run;
     stage::Stage::new(&policy, output, explain).run(input, run)
 }

@@ -1,5 +1,6 @@
 //! From stream to stream: each message is held until it is known to be whole, its header is read, and it goes on with what was decided.
 
+use crate::calibrate::Calibration;
 use crate::decide::{self, Decision, Delivery};
 use crate::evidence;
 use crate::journal::{self, Report};
@@ -27,6 +28,8 @@ enum Output<W: Write> {
     Stream(StreamWriter<W>),
     /// Records, one a message.
     Records(W),
+    /// What the sample of all messages comes to.
+    Calibration(Box<Calibration>, W),
 }
 
 /// The stage of the pipeline.
@@ -42,6 +45,11 @@ impl<'a, W: Write> Stage<'a, W> {
     pub fn new(policy: &'a Policy, output: W, explain: bool) -> Self {
         let output = if explain { Output::Records(output) } else { Output::Stream(StreamWriter::new(output)) };
         Self { policy, output, told: false }
+    }
+
+    /// A stage that gathers messages and writes what they come to at the end.
+    pub fn calibrate(policy: &'a Policy, output: W, calibration: Calibration) -> Self {
+        Self { policy, output: Output::Calibration(Box::new(calibration), output), told: false }
     }
 
     /// Carries every message from `input` to the output. A damaged message is reported and left behind.
@@ -69,12 +77,17 @@ impl<'a, W: Write> Stage<'a, W> {
     }
 
     fn carry(&mut self, meta: Meta, spool: &mut Spool, run: &mut Run) -> Result<()> {
-        let explain = matches!(self.output, Output::Records(_));
+        let explain = matches!(self.output, Output::Records(_) | Output::Calibration(..));
         let header = match spool.in_memory() {
             Some(octets) => evidence::read(self.policy, octets, explain),
             None => evidence::read_long(self.policy, spool, explain)?,
         };
         let report = if journal::may_hold_report(header.is_report, &header.content_type) { read_report(&meta, spool)? } else { None };
+        if let Output::Calibration(calibration, _) = &mut self.output {
+            run.count("sampled", meta.size);
+            calibration.add(self.policy, meta.origin.to_string(), header, report, spool.in_memory());
+            return Ok(());
+        }
         let mailbox = meta.origin.folder().lossy().into_owned();
         let delivery = Delivery { account: &meta.origin.account.name, mailbox: &mailbox, moment: meta.received };
         let mut decision = decide::decide(self.policy, &header, report.as_ref(), &delivery, explain);
@@ -141,6 +154,10 @@ impl<'a, W: Write> Stage<'a, W> {
         match self.output {
             Output::Stream(output) => output.finish().map(drop),
             Output::Records(mut output) => Ok(output.flush()?),
+            Output::Calibration(calibration, mut output) => {
+                output.write_all(calibration.finish()?.as_bytes())?;
+                Ok(output.flush()?)
+            }
         }
     }
 }

@@ -1,0 +1,101 @@
+//! mdrop-route run on made streams, with a profile that is written for the test.
+
+use mdrop::identity::{Account, Origin, Place, Uid, UidValidity};
+use mdrop::record::{Record, Route, V1};
+use mdrop::stream::{Measure, Meta, StreamWriter};
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A stream of messages, with UIDs from 1.
+pub fn stream(messages: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let mut writer = StreamWriter::new(Vec::new());
+    for (uid, octets) in (1..).zip(messages) {
+        let mut measure = Measure::default();
+        measure.update(octets.as_ref());
+        let (size, digest, eol) = measure.finish();
+        let place = Place::Imap { mailbox: "INBOX".into(), uidvalidity: UidValidity(9), uid: Uid(uid) };
+        let origin = Origin { account: Account { name: "acme".into(), login: "a@b".into() }, place };
+        let meta = Meta { v: V1, origin, size, digest, eol, received: None, server_size: None, flags: Vec::new(), route: None };
+        writer.write_octets(&meta, &mut octets.as_ref()).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+/// A folder with a profile.
+pub struct Profile(pub tempfile::TempDir);
+
+impl Profile {
+    /// One whose `[route]` says `settings`.
+    pub fn new(settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("[account]\nprotocol = \"mbox\"\npath = \"mail\"\n[route]\n{settings}");
+        let path = folder.path().join("acme.toml");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        Self(folder)
+    }
+
+    /// Runs mdrop-route with it.
+    pub fn run(&self, more: &[&str], input: &[u8]) -> Output {
+        let mut command = Command::new(super::tools::path_of("mdrop-route"));
+        command.arg("-p").arg(self.0.path().join("acme.toml")).args(more);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                // A tool that ends early closes its end; the output says why.
+                let _ = pipe.write_all(input);
+            });
+            child.wait_with_output().unwrap()
+        })
+    }
+
+    /// What mdrop-route --explain says of a stream.
+    pub fn explain(&self, input: &[u8]) -> Vec<Route> {
+        let output = self.run(&["--explain", "-q"], input);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        routes(&output.stdout)
+    }
+}
+
+/// The `route` records in lines of JSON.
+pub fn routes(lines: &[u8]) -> Vec<Route> {
+    let route = |line: &[u8]| match Record::parse(line).unwrap() {
+        Record::Route(route) => *route,
+        other => panic!("not a route: {other:?}"),
+    };
+    lines.split_inclusive(|b| *b == b'\n').map(route).collect()
+}
+
+/// The recipients of a record, in lower case.
+pub fn recipients(route: &Route) -> BTreeSet<String> {
+    route.recipients.iter().map(|r| r.address.as_ref().unwrap().lossy().to_lowercase()).collect()
+}
+
+/// The folder of material that is not part of the project.
+pub fn shared(below: &str) -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let folder = std::env::var_os("MDROP_SHARED").map_or(beside, PathBuf::from);
+    if folder.join(below).exists() {
+        return Some(folder);
+    }
+    eprintln!("passed over: there is no {}", folder.join(below).display());
+    None
+}
+
+/// The messages of a file, which is an mbox if it begins with `From `.
+pub fn messages(octets: &[u8]) -> Vec<&[u8]> {
+    if !octets.starts_with(b"From ") {
+        return vec![octets];
+    }
+    let begins = memchr::memmem::find_iter(octets, b"\nFrom ").filter(|at| {
+        let before = &octets[..*at];
+        before.ends_with(b"\n") || before.ends_with(b"\n\r")
+    });
+    let mut starts: Vec<usize> = std::iter::once(0).chain(begins.map(|at| at + 1)).collect();
+    starts.push(octets.len());
+    starts.windows(2).map(|pair| &octets[pair[0]..pair[1]]).collect()
+}
