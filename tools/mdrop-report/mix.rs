@@ -167,38 +167,47 @@ pub fn changes(before: &Mix, now: &Mix) -> Vec<Change> {
 mod tests {
     use super::*;
 
+    type Of = &'static [(&'static str, u64)];
+
     fn mix(of: &[(&str, u64)]) -> Mix {
         of.iter().map(|(evidence, number)| ((*evidence).to_owned(), *number)).collect()
     }
 
     #[test]
     fn a_change_is_told_from_chance_by_its_share_and_by_how_many_messages_there_are() {
-        let delivered = "envelope:delivered-to";
-        let cases: [(&[(&str, u64)], &[(&str, u64)], &[&str]); 13] = [
-            (&[(delivered, 100)], &[(delivered, 20)], &[]),
+        let cases: [(Of, Of, &[&str]); 13] = [
+            (&[("envelope:delivered-to", 100)], &[("envelope:delivered-to", 20)], &[]),
             (
-                &[(delivered, 100)],
+                &[("envelope:delivered-to", 100)],
                 &[("envelope:x-original-to", 20)],
                 &[
                     "by delivered-to: 100 % of 100 messages before, none of 20 now",
                     "by x-original-to: 100 % of 20 messages now, none of 100 before",
                 ],
             ),
-            (&[(delivered, 100)], &[("envelope:x-original-to", 19)], &[]),
-            (&[(delivered, 19)], &[("envelope:x-original-to", 20)], &[]),
-            (&[(delivered, 76), ("received", 24)], &[(delivered, 40)], &[]),
-            (&[(delivered, 75), ("received", 25)], &[(delivered, 40)], &["by Received: 25 % of 100 messages before, none of 40 now"]),
-            (&[(delivered, 40)], &[(delivered, 76), ("journal", 24)], &[]),
-            (&[(delivered, 40)], &[(delivered, 75), ("journal", 25)], &["by journal report: 25 % of 100 messages now, none of 40 before"]),
-            (&[(delivered, 75), ("header", 25)], &[(delivered, 100)], &[]),
+            (&[("envelope:delivered-to", 100)], &[("envelope:x-original-to", 19)], &[]),
+            (&[("envelope:delivered-to", 19)], &[("envelope:x-original-to", 20)], &[]),
+            (&[("envelope:delivered-to", 76), ("received", 24)], &[("envelope:delivered-to", 40)], &[]),
             (
-                &[(delivered, 90), ("none", 10)],
-                &[(delivered, 70), ("none", 30)],
+                &[("envelope:delivered-to", 75), ("received", 25)],
+                &[("envelope:delivered-to", 40)],
+                &["by Received: 25 % of 100 messages before, none of 40 now"],
+            ),
+            (&[("envelope:delivered-to", 40)], &[("envelope:delivered-to", 76), ("journal", 24)], &[]),
+            (
+                &[("envelope:delivered-to", 40)],
+                &[("envelope:delivered-to", 75), ("journal", 25)],
+                &["by journal report: 25 % of 100 messages now, none of 40 before"],
+            ),
+            (&[("envelope:delivered-to", 75), ("header", 25)], &[("envelope:delivered-to", 100)], &[]),
+            (
+                &[("envelope:delivered-to", 90), ("none", 10)],
+                &[("envelope:delivered-to", 70), ("none", 30)],
                 &["without a local recipient: 30 % of 100 messages now, 10 % of 100 before"],
             ),
-            (&[(delivered, 90), ("none", 10)], &[(delivered, 71), ("none", 29)], &[]),
-            (&[(delivered, 60), ("header", 40)], &[(delivered, 30), ("header", 70)], &[]),
-            (&[(delivered, 90), ("received", 10)], &[(delivered, 10), ("received", 90)], &[]),
+            (&[("envelope:delivered-to", 90), ("none", 10)], &[("envelope:delivered-to", 71), ("none", 29)], &[]),
+            (&[("envelope:delivered-to", 60), ("header", 40)], &[("envelope:delivered-to", 30), ("header", 70)], &[]),
+            (&[("envelope:delivered-to", 90), ("received", 10)], &[("envelope:delivered-to", 10), ("received", 90)], &[]),
         ];
         for (before, now, expected) in cases {
             let told: Vec<String> = changes(&mix(before), &mix(now)).iter().map(Change::to_string).collect();

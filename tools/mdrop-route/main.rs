@@ -9,6 +9,7 @@ mod explain;
 mod folder;
 mod journal;
 mod judge;
+mod missing;
 mod peer;
 mod policy;
 mod received;
@@ -34,6 +35,9 @@ struct Arguments {
     /// Print which fields are genuine in this mail, and the [route] section that says so, in place of the stream.
     #[arg(long, conflicts_with = "explain")]
     calibrate: bool,
+    /// Print the local addresses that belong to nobody, JSON lines, in place of the stream.
+    #[arg(long, conflicts_with_all = ["explain", "calibrate"])]
+    users_missing: bool,
 }
 
 impl AsRef<Common> for Arguments {
@@ -54,6 +58,11 @@ fn route(arguments: &Arguments, run: &mut Run) -> Result<()> {
         let calibration = calibrate::Calibration::new(&profile.name, profile.route, users);
         let policy = calibration.policy()?;
         return stage::Stage::calibrate(&policy, output, calibration).run(input, run);
+    }
+    if arguments.users_missing {
+        let missing = missing::Missing::new(users.as_ref())?;
+        let policy = policy::Policy::new(&profile.route, users)?;
+        return stage::Stage::users_missing(&policy, output, missing).run(input, run);
     }
     let policy = policy::Policy::new(&profile.route, users)?;
     let explain = arguments.explain || arguments.common.dry_run;

@@ -4,6 +4,7 @@ use crate::calibrate::Calibration;
 use crate::decide::{self, Decision, Delivery};
 use crate::evidence;
 use crate::journal::{self, Report};
+use crate::missing::Missing;
 use crate::policy::Policy;
 use crate::tally;
 use mdrop::error::Result;
@@ -19,6 +20,8 @@ use std::io::{self, Read, Write};
 const IN_MEMORY: usize = 16 << 20;
 /// How much of a journal report is read.
 const LONGEST_REPORT: usize = 16 << 20;
+/// How much of a header is searched for what people are called.
+const LONGEST_NAMES: usize = 256 << 10;
 /// From which size on a message is handed on at once.
 const LARGE: u64 = 1 << 20;
 
@@ -30,6 +33,8 @@ enum Output<W: Write> {
     Records(W),
     /// What the sample of all messages comes to.
     Calibration(Box<Calibration>, W),
+    /// The local addresses of nobody.
+    Missing(Box<Missing>, W),
 }
 
 /// The stage of the pipeline.
@@ -52,12 +57,20 @@ impl<'a, W: Write> Stage<'a, W> {
         Self { policy, output: Output::Calibration(Box::new(calibration), output), told: false }
     }
 
+    /// A stage that counts the local addresses of nobody and writes them at the end.
+    pub fn users_missing(policy: &'a Policy, output: W, missing: Missing) -> Self {
+        Self { policy, output: Output::Missing(Box::new(missing), output), told: false }
+    }
+
     /// Carries every message from `input` to the output. A damaged message is reported and left behind.
     ///
     /// # Errors
     /// What the input, the output and the run log report; what was whole before has been written.
     pub fn run(mut self, input: impl Read, run: &mut Run) -> Result<()> {
         let carried = self.carry_all(input, run);
+        if matches!(&self.output, Output::Missing(missing, _) if missing.is_incomplete()) {
+            run.say("more addresses belong to nobody than are counted: the rarest are left out, and missed says how many messages may be");
+        }
         let flushed = self.flush();
         carried.and(flushed)
     }
@@ -96,6 +109,10 @@ impl<'a, W: Write> Stage<'a, W> {
             decision.findings.push(("damaged", text.into()));
         }
         count(&meta, &decision, run);
+        if let Output::Missing(missing, _) = &mut self.output {
+            let beginning = || spool.beginning(LONGEST_NAMES);
+            return missing.add(self.policy, &header, report.as_ref(), &decision, meta.received, beginning);
+        }
         self.tell(&meta, &decision, run)?;
         self.write(meta, decision, report.as_ref(), spool)
     }
@@ -156,6 +173,10 @@ impl<'a, W: Write> Stage<'a, W> {
             Output::Records(mut output) => Ok(output.flush()?),
             Output::Calibration(calibration, mut output) => {
                 output.write_all(calibration.finish()?.as_bytes())?;
+                Ok(output.flush()?)
+            }
+            Output::Missing(missing, mut output) => {
+                missing.write(&mut output)?;
                 Ok(output.flush()?)
             }
         }

@@ -175,6 +175,55 @@ pub struct Route {
     pub skip: Option<String>,
 }
 
+/// A local address that belongs to nobody of the users list: what `mdrop-route --users-missing` prints.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Missing {
+    /// The format's version.
+    pub v: V1,
+    /// The address in its normal form, without a detail.
+    pub address: String,
+    /// In how many messages it was a recipient, or the sender.
+    pub messages: u64,
+    /// In how many more it may have been before it was counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missed: u64,
+    /// In how many it was a recipient.
+    pub recipient: u64,
+    /// In how many it was the sender.
+    pub sender: u64,
+    /// What said that it was a recipient, and how often.
+    pub evidence: BTreeMap<Kind, u64>,
+    /// When the first of the messages was received, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Time>,
+    /// When the last was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Time>,
+    /// What whoever has it is called in one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whose it most likely is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likeliest: Option<Likeliest>,
+    /// Several users who are equally likely.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undecided: Vec<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The user whose an address most likely is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Likeliest {
+    /// The user's name.
+    pub user: String,
+    /// What is alike, in words.
+    pub why: String,
+}
+
 /// A place in a pack: octets from `offset`, `length` of them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Frame {
@@ -548,6 +597,8 @@ pub struct Stage {
 pub enum Record {
     /// `route`
     Route(Box<Route>),
+    /// `missing`
+    Missing(Box<Missing>),
     /// `receipt`
     Receipt(Box<Receipt>),
     /// `refusal`

@@ -73,6 +73,11 @@ impl Users {
         self.names.contains(name)
     }
 
+    /// All addresses, in normal form, each with the user who has it.
+    pub fn addresses(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.by_address.iter().map(|(address, user)| (address.as_str(), user.as_str()))
+    }
+
     /// The user who has an address, given in its normal form.
     #[must_use]
     pub fn get(&self, normal: &str) -> Option<&str> {
