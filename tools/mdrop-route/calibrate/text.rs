@@ -5,7 +5,7 @@ use super::places::{NAMED, Stat, Worth};
 use super::propose::{Fate, Proposal};
 use super::replay::{self, Outcome};
 use super::sample::Sample;
-use super::{FEW, hosts};
+use super::{FEW, hosts, is_part};
 use crate::tally::Tally;
 use mdrop::error::{Error, Result, Status, printable};
 use mdrop::profile::RouteSettings;
@@ -82,8 +82,10 @@ fn places(out: &mut String, proposal: &Proposal) {
     let plain = proposal.now.len() - proposal.reports;
     comment(out, "");
     comment(out, "Where addresses stand, nearest to the mailbox first:");
-    let stats = &proposal.places.stats;
-    for stat in stats.iter().take(SHOWN) {
+    // Of fields that no known server writes only those that could become a line: any value with an address is one.
+    let is_worth = |stat: &&Stat| !stat.added || (stat.local > 0 && is_part(stat.messages, plain, 10));
+    let stats: Vec<&Stat> = proposal.places.stats.iter().filter(is_worth).collect();
+    for stat in stats.iter().copied().take(SHOWN) {
         comment(out, &place(stat, plain));
     }
     if stats.is_empty() {
