@@ -248,3 +248,20 @@ fn every_message_of_the_corpora_is_routed_without_an_error() {
     }
     assert!(count >= files.len(), "{count} of {}", files.len());
 }
+
+#[test]
+fn the_run_log_says_what_decided() {
+    let profile = Profile::new(DOMAINS);
+    let log = profile.0.path().join("route.log");
+    let messages = [
+        "Delivered-To: a@example.com\r\n\r\n",
+        "Delivered-To: b@example.com\r\nTo: a@example.com\r\n\r\n",
+        "Received: by h for <a@example.com>\r\n\r\n",
+        "Cc: a@example.com\r\n\r\n",
+        "To: a@elsewhere.example\r\n\r\n",
+    ];
+    assert!(profile.run(&["--log", log.to_str().unwrap()], &stream(&messages)).status.success());
+    let text = std::fs::read_to_string(&log).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["evidence"], serde_json::json!({"envelope:delivered-to": 2, "header": 1, "none": 1, "received": 1}));
+}
