@@ -51,8 +51,22 @@ fn net_alone_opens_sockets() {
 
 #[test]
 fn formats_and_identities_know_nothing_of_files_sockets_or_what_stands_above_them() {
-    let formats =
-        ["octets", "utf7", "time", "identity", "uids", "error", "header", "address", "fingerprint", "record", "stream", "profile", "users"];
+    let formats = [
+        "octets",
+        "utf7",
+        "time",
+        "identity",
+        "uids",
+        "error",
+        "header",
+        "address",
+        "fingerprint",
+        "record",
+        "stream",
+        "inner",
+        "profile",
+        "users",
+    ];
     let is_format = |path: &str| {
         let name = path.strip_prefix("tools/mdrop/").unwrap();
         formats.iter().any(|format| name == format!("{format}.rs") || name.starts_with(&format!("{format}/")))

@@ -1,18 +1,19 @@
 //! mdrop-cat: hands messages out again, byte for byte, as an mbox, a Maildir or .eml files.
 //!
-//! Every message is read back from its pack and its digest checked before a single octet of it is handed out.
+//! Every message is read back from its pack and its digest checked before a single octet of it is handed out. Of a journal report the inner
+//! message is handed out, since that is the mail; where it can't be had, and where it is asked for, the report itself.
 
 mod output;
+mod read;
 
 use mdrop::archive::Archive;
-use mdrop::archive::pack::{PackReader, Place};
 use mdrop::config::archive_folder;
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Common, Run};
 use mdrop::identity::Digest;
 use mdrop::record::{Receipt, Record, RecordReader};
-use mdrop::spool::Spool;
 use output::Output;
+use read::{Content, Wanted};
 use std::collections::HashSet;
 use std::io::BufReader;
 use std::path::PathBuf;
@@ -33,6 +34,9 @@ struct Arguments {
     /// Write a Maildir.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["eml", "stream"])]
     maildir: Option<PathBuf>,
+    /// Hand out journal reports as they came, in place of the messages in them.
+    #[arg(long)]
+    as_received: bool,
     /// Write a file for each message.
     #[arg(long, value_name = "DIR", conflicts_with = "stream")]
     eml: Option<PathBuf>,
@@ -47,24 +51,20 @@ impl AsRef<Common> for Arguments {
     }
 }
 
-/// A message up to this size, in octets, waits in memory until it is known to be whole.
-const IN_MEMORY: usize = 16 << 20;
-
-/// What is to be handed out.
-struct Wanted {
-    digest: Digest,
-    place: Place,
-    folder: String,
-    flags: Vec<String>,
-}
-
 fn main() -> ExitCode {
     frame::run("mdrop-cat", |arguments: &Arguments, run| {
         let profile = arguments.common.load_optional_profile(run)?;
         let root = archive_folder(arguments.archive.as_deref(), profile.as_ref())?;
         let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
         let archive = Archive::open(&root, index)?;
-        let mut cat = Cat { archive, packs: PackReader::default(), output: output(arguments)?, dry_run: arguments.common.dry_run };
+        let mut cat = Cat {
+            reader: read::Reader::new(arguments.as_received || arguments.stream),
+            archive,
+            output: output(arguments)?,
+            handed_out: HashSet::new(),
+            reports: arguments.as_received,
+            dry_run: arguments.common.dry_run,
+        };
         match &arguments.user {
             Some(user) => cat.user(user, run)?,
             None => cat.records(run)?,
@@ -84,8 +84,12 @@ fn output(arguments: &Arguments) -> Result<Output> {
 
 struct Cat {
     archive: Archive,
-    packs: PackReader,
+    reader: read::Reader,
     output: Output,
+    /// The digests of what was handed out.
+    handed_out: HashSet<Digest>,
+    /// Whether a user's mail takes in every journal report of it.
+    reports: bool,
     dry_run: bool,
 }
 
@@ -96,8 +100,9 @@ impl Cat {
             return Err(Error::new(Status::NoInput, "nothing was ever filed under this user").about(user));
         }
         let mut wanted = Vec::new();
-        self.archive.index.each_of_user(user, |held, folder| {
-            wanted.push(Wanted { digest: held.digest, place: (held.pack, held.frame, held.position), folder, flags: Vec::new() });
+        self.archive.index.each_of_user(user, self.reports, |held, folder| {
+            let place = (held.pack, held.frame, held.position);
+            wanted.push(Wanted { digest: held.digest, place, folder, flags: Vec::new(), journal: held.journal });
             Ok(())
         })?;
         wanted.iter().try_for_each(|wanted| self.hand_out(wanted, run))
@@ -125,11 +130,11 @@ impl Cat {
 
     /// Where the receipt's message lies: what the archive itself says, else what the receipt does.
     fn wanted(&self, receipt: &Receipt) -> Result<Wanted> {
-        let said = (receipt.pack, receipt.frame, receipt.position);
+        let (said, inside) = ((receipt.pack, receipt.frame, receipt.position), receipt.journal.clone());
         let held = self.archive.index.message(receipt.digest)?;
-        let place = held.map_or(said, |held| (held.pack, held.frame, held.position));
+        let (place, journal) = held.map_or((said, inside), |held| ((held.pack, held.frame, held.position), held.journal));
         let folder = receipt.filings.first().map_or_else(|| receipt.origin.folder().lossy().into_owned(), |filing| filing.folder.clone());
-        Ok(Wanted { digest: receipt.digest, place, folder, flags: receipt.flags.clone() })
+        Ok(Wanted { digest: receipt.digest, place, folder, flags: receipt.flags.clone(), journal })
     }
 
     /// One message; a damaged one is a line and a status, and the next one follows.
@@ -137,11 +142,12 @@ impl Cat {
         if run.stopping() {
             return Err(mdrop::interrupt::error());
         }
-        let mut encoded = Spool::new(IN_MEMORY);
-        match self.packs.read(&self.archive.shelf, wanted.place, wanted.digest, &mut encoded, &mut std::io::sink()) {
-            Ok(meta) => {
+        match self.reader.read(&self.archive.shelf, wanted, run) {
+            // Several reports of one mail hold the same message.
+            Ok((meta, _)) if !self.handed_out.insert(meta.digest) => Ok(()),
+            Ok((meta, mut content)) => {
                 run.count("handed-out", meta.size);
-                if self.dry_run { Ok(()) } else { self.output.write(&meta, &wanted.folder, &wanted.flags, &mut encoded) }
+                if self.dry_run { Ok(()) } else { self.output.write(&meta, &wanted.folder, &wanted.flags, &mut content) }
             }
             Err(e) if matches!(e.status(), Status::Data | Status::NoInput) => {
                 run.fail_message(None, &e.with_status(Status::Data).about(wanted.digest.to_string()))

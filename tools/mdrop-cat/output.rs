@@ -3,16 +3,15 @@
 //! Files are named by the message's digest, so that handing out again adds only what is new; octets in files are exactly the original
 //! ones, CR LF where they were. An mbox is a Unix text file: its line ends are LF, as in mdrop-stream(5), but without X-Mdrop lines.
 
-use mdrop::archive::pack::decode;
+use crate::Content;
 use mdrop::durable;
 use mdrop::error::{Error, Result};
 use mdrop::frame::{self, Stdout};
-use mdrop::spool::Spool;
 use mdrop::stream::{Meta, StreamWriter};
 use mdrop::time::Time;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Where messages go.
@@ -44,20 +43,23 @@ impl Output {
         Self::Eml(folder.into())
     }
 
-    /// Hands out one message, whose encoded form has been checked.
-    pub fn write(&mut self, meta: &Meta, folder: &str, flags: &[String], encoded: &mut Spool) -> Result<()> {
+    /// Hands out one message, which has been checked.
+    pub fn write(&mut self, meta: &Meta, folder: &str, flags: &[String], content: &mut Content) -> Result<()> {
         match self {
             Self::Mbox(output) => {
                 let date = meta.received.unwrap_or(Time::from_unix(0)).to_ctime();
                 writeln!(output, "From MAILER-DAEMON {date}")?;
-                io::copy(&mut encoded.reader()?, output)?;
+                content.write_encoded(meta, output)?;
                 Ok(output.write_all(b"\n")?)
             }
-            Self::Stream(writer) => writer.write_encoded(meta, &mut encoded.reader()?),
-            Self::Maildir(maildir) => maildir.write(meta, folder, flags, encoded),
+            Self::Stream(writer) => match content {
+                Content::Encoded(encoded) => writer.write_encoded(meta, &mut encoded.reader()?),
+                Content::Octets(octets) => writer.write_octets(meta, &mut octets.reader()?),
+            },
+            Self::Maildir(maildir) => maildir.write(meta, folder, flags, content),
             Self::Eml(root) => {
                 let target = root.join(format!("{}.eml", short(meta)));
-                write_file(&root.join(".tmp"), &target, meta, encoded)
+                write_file(&root.join(".tmp"), &target, meta, content)
             }
         }
     }
@@ -81,11 +83,11 @@ fn short(meta: &Meta) -> String {
     meta.digest.to_string().trim_start_matches("blake3:").chars().take(32).collect()
 }
 
-fn write_file(tmp: &Path, target: &Path, meta: &Meta, encoded: &mut Spool) -> Result<()> {
+fn write_file(tmp: &Path, target: &Path, meta: &Meta, content: &mut Content) -> Result<()> {
     if target.exists() {
         return Ok(());
     }
-    durable::write_whole(tmp, target, |file| decode(meta, &mut encoded.reader()?, file)).map(drop)
+    durable::write_whole(tmp, target, |file| content.write_octets(meta, file)).map(drop)
 }
 
 /// Writes a Maildir (maildir(5)): each message is written in tmp/ and linked into cur/. One that is there is not written again, whatever its
@@ -97,7 +99,7 @@ pub struct MaildirWriter {
 }
 
 impl MaildirWriter {
-    fn write(&mut self, meta: &Meta, folder: &str, flags: &[String], encoded: &mut Spool) -> Result<()> {
+    fn write(&mut self, meta: &Meta, folder: &str, flags: &[String], content: &mut Content) -> Result<()> {
         let home = self.root.join(maildir_folder(folder));
         let seconds = meta.received.unwrap_or(Time::from_unix(0)).unix();
         let stem = format!("{seconds}.{}.mdrop,S={}", short(meta), meta.size);
@@ -108,7 +110,7 @@ impl MaildirWriter {
         if !self.there.entry(home.clone()).or_default().insert(stem.clone()) {
             return Ok(());
         }
-        write_file(&home.join("tmp"), &home.join("cur").join(format!("{stem}:2,{}", letters(flags))), meta, encoded)
+        write_file(&home.join("tmp"), &home.join("cur").join(format!("{stem}:2,{}", letters(flags))), meta, content)
     }
 
     /// Makes a folder if need be, and lists what is in it.

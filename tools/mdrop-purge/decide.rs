@@ -113,6 +113,7 @@ mod tests {
             flags: Vec::new(),
             sender: None,
             recipients: Vec::new(),
+            journal: None,
             filings: Vec::new(),
             outcome: Outcome::New,
         }

@@ -219,7 +219,7 @@ fn read_report(meta: &Meta, spool: &mut Spool) -> Result<Option<Report>> {
 fn journal_member(report: &Report) -> Journal {
     let place = |octets: usize| u64::try_from(octets).ok();
     let (offset, length) = report.inner.as_ref().map_or((None, None), |inner| (place(inner.start), place(inner.len())));
-    Journal { kind: report.format.name().into(), offset, length }
+    Journal { kind: report.format.name().into(), offset, length, encoding: None }
 }
 
 fn finding(meta: Option<&Meta>, word: &str, text: String) -> Finding {

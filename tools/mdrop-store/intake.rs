@@ -4,8 +4,9 @@ use mdrop::archive::{Archive, Arrival, Learner};
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Run};
 use mdrop::interrupt::Input;
+use mdrop::record::{Finding, V1};
 use mdrop::spool::Spool;
-use mdrop::stream::{ReadError, StreamReader};
+use mdrop::stream::{Meta, ReadError, StreamReader};
 use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -74,12 +75,24 @@ fn read(input: Input, sender: &SyncSender<Next>) {
 fn read_one(reader: &mut StreamReader<Input>) -> Next {
     let mut encoded = Spool::new(IN_MEMORY);
     let mut learner = Learner::default();
-    match reader.read(&mut encoded, &mut learner) {
+    let look = |meta: &Meta, learner: &mut Learner| {
+        *learner = Learner::of(meta.route.as_ref().and_then(|route| route.journal.as_ref()));
+        Ok(())
+    };
+    match reader.read_into(look, &mut encoded, &mut learner) {
         Ok(Some(meta)) => Next::Message(Box::new((learner.finish(meta), encoded))),
         Ok(None) => Next::End(Ok(())),
         Err(ReadError::Message(error)) => Next::Bad(error),
         Err(ReadError::Input(error) | ReadError::Sink(error)) => Next::End(Err(error)),
     }
+}
+
+/// Says that a journal report has no inner message where it was said to be.
+pub fn tell(arrival: &Arrival, run: &mut Run) -> Result<()> {
+    let Some(why) = &arrival.misplaced else { return Ok(()) };
+    let (origin, digest, finding) = (Some(arrival.meta.origin.clone()), Some(arrival.meta.digest), "misleading".into());
+    let text = format!("{why}; the report is archived as a message of its own");
+    run.find(Finding { v: V1, origin, digest, finding, text })
 }
 
 /// Says for each message of the stream what would become of it; changes nothing.
@@ -104,6 +117,7 @@ pub fn dry_run(input: Input, root: &Path, index: Option<&Path>, run: &mut Run) -
             }
             Next::Nothing => continue,
         };
+        tell(&arrival, run)?;
         let held = archive.as_ref().map(|archive| archive.held(arrival.meta.digest)).transpose()?.flatten();
         let skip = arrival.meta.route.as_ref().is_some_and(|route| route.skip.is_some());
         let word = if skip {

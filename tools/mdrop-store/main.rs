@@ -74,8 +74,9 @@ fn store(mut writer: Writer, input: mdrop::interrupt::Input, run: &mut Run) -> R
         match intake.next(wait) {
             intake::Next::Message(message) => {
                 let (arrival, mut octets) = *message;
-                // What can't be held any more ends the run, but what has come before is committed.
-                if let Err(e) = octets.reader().and_then(|mut encoded| writer.add(arrival, &mut encoded)) {
+                let told = intake::tell(&arrival, run);
+                // What can't be held any more ends the run, and so does a run log that can't be written, but what has come before is committed.
+                if let Err(e) = octets.reader().and_then(|mut encoded| writer.add(arrival, &mut encoded)).and(told) {
                     break Err(e);
                 }
                 since.get_or_insert_with(Instant::now);

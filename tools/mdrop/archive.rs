@@ -4,6 +4,7 @@
 //! follows from these two.
 
 pub mod adopt;
+mod arrival;
 pub mod check;
 pub mod commit;
 pub mod index;
@@ -12,19 +13,17 @@ pub mod pending;
 pub mod segment;
 pub mod shelf;
 
+pub use arrival::{Arrival, Learner, Quoted};
+
 use crate::durable;
 use crate::error::{Error, Result, Status};
-use crate::fingerprint::FingerprintHasher;
-use crate::header;
-use crate::identity::{Digest, Fingerprint};
-use crate::octets::Octets;
+use crate::identity::Digest;
 use crate::record::{Head, V1};
-use crate::stream::Meta;
 use crate::time::Time;
 use index::{Held, Index};
 use serde::{Deserialize, Serialize};
 use shelf::Shelf;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 /// What archive.json says.
@@ -88,7 +87,12 @@ impl Archive {
     /// # Errors
     /// What the index or the system reports.
     pub fn held(&self, digest: Digest) -> Result<Option<Held>> {
-        let Some(held) = self.index.message(digest)? else { return Ok(None) };
+        self.still_held(self.index.message(digest)?)
+    }
+
+    /// The same for what the index says of a message.
+    fn still_held(&self, known: Option<Held>) -> Result<Option<Held>> {
+        let Some(held) = known else { return Ok(None) };
         let size = self.shelf.size(shelf::Series::Pack, held.pack)?;
         Ok(size.filter(|size| *size >= held.frame.offset + held.frame.length).map(|_| held))
     }
@@ -125,88 +129,4 @@ fn create(root: &Path) -> Result<()> {
     durable::write_whole(&tmp, &root.join("README"), |file| Ok(file.write_all(README.as_bytes())?))?;
     durable::write_whole(&tmp, &root.join("archive.json"), |file| Ok(file.write_all(&json)?))?;
     Ok(())
-}
-
-/// What a receipt quotes from the header.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Quoted {
-    /// Message-ID
-    pub message_id: Option<Octets>,
-    /// Date
-    pub date: Option<Octets>,
-    /// From
-    pub from: Option<Octets>,
-    /// Subject
-    pub subject: Option<Octets>,
-}
-
-/// How much of a header is looked at for what a receipt quotes, and how much of one value is quoted, in octets.
-const QUOTED_FROM: usize = 256 << 10;
-const QUOTED_LONGEST: usize = 998;
-
-impl Quoted {
-    /// Quotes from the beginning of a message, encoded or not; of several fields of one name, the first.
-    #[must_use]
-    pub fn from(beginning: &[u8]) -> Self {
-        let mut quoted = Self::default();
-        for field in header::fields(&beginning[..beginning.len().min(QUOTED_FROM)]) {
-            let place = match field.name.len() {
-                10 if field.is("Message-ID") => &mut quoted.message_id,
-                4 if field.is("Date") => &mut quoted.date,
-                4 if field.is("From") => &mut quoted.from,
-                7 if field.is("Subject") => &mut quoted.subject,
-                _ => continue,
-            };
-            place.get_or_insert_with(|| field.unfolded(QUOTED_LONGEST).into());
-        }
-        quoted
-    }
-}
-
-/// A message read from a stream, and what was learnt as it passed.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Arrival {
-    /// Its X-Mdrop line.
-    pub meta: Meta,
-    /// Its fingerprint.
-    pub fingerprint: Fingerprint,
-    /// What its receipt will quote.
-    pub quoted: Quoted,
-}
-
-/// Learns a message's fingerprint and what its receipt quotes while its octets pass.
-#[derive(Default)]
-pub struct Learner {
-    hasher: FingerprintHasher,
-    beginning: Vec<u8>,
-}
-
-impl Learner {
-    /// What was learnt of the message that `meta` describes.
-    #[must_use]
-    pub fn finish(self, meta: Meta) -> Arrival {
-        let fingerprint = self.hasher.finish(meta.digest);
-        Arrival { meta, fingerprint, quoted: Quoted::from(&self.beginning) }
-    }
-}
-
-impl Write for Learner {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.hasher.update(octets);
-        let room = QUOTED_FROM - self.beginning.len();
-        // Most headers end within a few KiB; the body need not be copied.
-        if room > 0 && !ends_header(&self.beginning) {
-            self.beginning.extend_from_slice(&octets[..octets.len().min(room)]);
-        }
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Whether an empty line behind some header line is among the octets.
-fn ends_header(octets: &[u8]) -> bool {
-    memchr::memmem::find(octets, b"\r\n\r\n").is_some() || memchr::memmem::find(octets, b"\n\n").is_some()
 }

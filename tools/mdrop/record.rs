@@ -6,6 +6,7 @@
 use crate::error::{Error, Result, Status};
 use crate::identity::{Digest, Fingerprint, Origin, UidValidity};
 use crate::octets::{self, Octets};
+use crate::stream::Journal;
 use crate::time::Time;
 use crate::uids::UidSet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -297,6 +298,9 @@ pub struct Receipt {
     /// To whom it was delivered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<Recipient>,
+    /// What it is a journal report of, with the inner message's place where it has been found there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<Journal>,
     /// The filings this receipt adds.
     pub filings: Vec<Filing>,
     /// Whether its octets are new.

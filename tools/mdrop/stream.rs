@@ -103,7 +103,7 @@ pub struct Routing {
 }
 
 /// What mdrop-route found in a journal report.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Journal {
     /// Which kind of report: `exchange`.
     pub kind: String,
@@ -113,6 +113,9 @@ pub struct Journal {
     /// How many octets it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<u64>,
+    /// How the part that holds it is encoded, where it is: `base64` or `quoted-printable`; offset and length are those of the encoded octets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
 }
 
 /// The beginning of the line that leads every message.

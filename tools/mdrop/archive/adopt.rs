@@ -11,7 +11,7 @@ use crate::archive::{Archive, Arrival, Learner};
 use crate::error::{Error, Result, Status};
 use crate::identity::Digest;
 use crate::record::{CATCHALL, Filing, Finding, Frame, Outcome, Receipt, Record, Role, V1};
-use crate::stream::{ReadError, StreamReader};
+use crate::stream::{Meta, ReadError, StreamReader};
 use std::io;
 
 /// The packs that no readable segment names. Only under the lock is this true of all it returns.
@@ -93,7 +93,11 @@ fn messages(archive: &Archive, pack: u64, frame: Frame) -> Result<Readable> {
     loop {
         let position = reader.position();
         let mut learner = Learner::default();
-        match reader.read(&mut io::sink(), &mut learner) {
+        let look = |meta: &Meta, learner: &mut Learner| {
+            *learner = Learner::of(archive.index.message(meta.digest)?.and_then(|known| known.journal).as_ref());
+            Ok(())
+        };
+        match reader.read_into(look, &mut io::sink(), &mut learner) {
             Ok(None) => return Ok((found, damage)),
             Ok(Some(meta)) => found.push(((pack, frame, position), learner.finish(meta))),
             Err(ReadError::Message(e)) => damage.push(e.about(Series::Pack.name(pack))),
@@ -106,7 +110,7 @@ fn messages(archive: &Archive, pack: u64, frame: Frame) -> Result<Readable> {
 }
 
 fn receipt(header: &SegmentHeader, (pack, frame, position): Place, arrival: Arrival, file: bool) -> Receipt {
-    let Arrival { meta, fingerprint, quoted } = arrival;
+    let Arrival { meta, fingerprint, quoted, journal, .. } = arrival;
     let folder = meta.origin.folder().lossy().into_owned();
     Receipt {
         v: V1,
@@ -129,6 +133,7 @@ fn receipt(header: &SegmentHeader, (pack, frame, position): Place, arrival: Arri
         flags: Vec::new(),
         sender: None,
         recipients: Vec::new(),
+        journal,
         filings: file.then_some(Filing { user: CATCHALL.into(), folder, role: Role::Recipient, evidence: None }).into_iter().collect(),
         outcome: Outcome::Adopted,
     }

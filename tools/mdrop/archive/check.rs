@@ -3,15 +3,15 @@
 //! The index is no witness here; it is compared with the catalog last. Memory holds what one pack's receipts say, and of
 //! the rest only digests.
 
-use crate::archive::pack;
+use crate::archive::pack::{self, PackReader, Place};
 use crate::archive::segment::{PackName, Segment};
 use crate::archive::shelf::{Series, Shelf};
-use crate::archive::{adopt, identity};
+use crate::archive::{Arrival, Learner, adopt, identity};
 use crate::error::{Error, Result, Status};
 use crate::identity::Digest;
 use crate::record::{Finding, Frame, Head, Outcome, Receipt, Record, V1, Volume};
 use crate::stream::StreamReader;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -44,6 +44,8 @@ pub struct Checker<'a> {
     whole: HashSet<Digest>,
     /// Messages that a receipt of another pack's segment relies on, with that segment.
     relied_on: HashMap<Digest, u64>,
+    /// Journal reports of which a receipt of another pack's segment says something.
+    told_again: BTreeMap<(Place, u64), Receipt>,
 }
 
 impl<'a> Checker<'a> {
@@ -53,8 +55,8 @@ impl<'a> Checker<'a> {
     /// As [`identity`].
     pub fn new(root: &Path, tell: impl FnMut(Finding) -> Result<()> + 'a) -> Result<Self> {
         let (shelf, archive) = (Shelf::new(root), identity(root)?.archive);
-        let (named, whole, relied_on) = (BTreeSet::new(), HashSet::new(), HashMap::new());
-        Ok(Self { shelf, archive, tell: Box::new(tell), checked: Checked::default(), named, whole, relied_on })
+        let (named, whole, relied_on, told_again) = (BTreeSet::new(), HashSet::new(), HashMap::new(), BTreeMap::new());
+        Ok(Self { shelf, archive, tell: Box::new(tell), checked: Checked::default(), named, whole, relied_on, told_again })
     }
 
     /// Walks everything.
@@ -80,6 +82,7 @@ impl<'a> Checker<'a> {
         self.checked.distinct = self.whole.len() as u64;
         self.unnamed()?;
         self.missing()?;
+        self.reports()?;
         Ok(self.checked)
     }
 
@@ -126,12 +129,16 @@ impl<'a> Checker<'a> {
         header.pack.map_or(Ok(()), |name| self.pack(name, header.segment, stored))
     }
 
-    fn receipt(&mut self, receipt: Receipt, pack: Option<PackName>, segment: u64, stored: &mut HashMap<(Frame, u64), Receipt>) {
+    fn receipt(&mut self, mut receipt: Receipt, pack: Option<PackName>, segment: u64, stored: &mut HashMap<(Frame, u64), Receipt>) {
         let here = pack.is_some_and(|name| name.pack == receipt.pack);
         if here && receipt.outcome != Outcome::Duplicate {
             stored.insert((receipt.frame, receipt.position), receipt);
-        } else {
-            self.relied_on.entry(receipt.digest).or_insert(segment);
+            return;
+        }
+        self.relied_on.entry(receipt.digest).or_insert(segment);
+        if receipt.journal.as_ref().is_some_and(|journal| journal.offset.is_some()) {
+            (receipt.recipients, receipt.filings) = (Vec::new(), Vec::new());
+            self.told_again.insert(((receipt.pack, receipt.frame, receipt.position), segment), receipt);
         }
     }
 
@@ -174,14 +181,18 @@ impl<'a> Checker<'a> {
         let mut reader = StreamReader::new(frame_octets);
         loop {
             let position = reader.position();
-            match reader.read(&mut io::sink(), &mut io::sink()) {
+            let mut learner = Learner::of(stored.get(&(frame, position)).and_then(|receipt| receipt.journal.as_ref()));
+            match reader.read(&mut io::sink(), &mut learner) {
                 Ok(None) => return Ok(()),
                 Ok(Some(meta)) => {
                     let place = (frame, position);
-                    if stored.get(&place).is_some_and(|receipt| receipt.digest == meta.digest && receipt.size == meta.size) {
-                        stored.remove(&place);
+                    let right = |receipt: &Receipt| receipt.digest == meta.digest && receipt.size == meta.size;
+                    if stored.get(&place).is_some_and(right)
+                        && let Some(receipt) = stored.remove(&place)
+                    {
                         self.checked.messages.add(meta.size);
                         self.whole.insert(meta.digest);
+                        self.fingerprint(&receipt, &learner.finish(meta))?;
                     } else {
                         self.damaged(format!("{}: {} stands where no receipt puts it", Series::Pack.name(pack), meta.digest))?;
                     }
@@ -190,6 +201,34 @@ impl<'a> Checker<'a> {
                 Err(e) => return self.damaged(e.into_error().about(Series::Pack.name(pack)).to_string()),
             }
         }
+    }
+
+    /// A receipt's fingerprint is that of the message, or of the inner message where the receipt says that one lies.
+    fn fingerprint(&mut self, receipt: &Receipt, read: &Arrival) -> Result<()> {
+        let at = format!("{}: frame at octet {}, position {}", Series::Pack.name(receipt.pack), receipt.frame.offset, receipt.position);
+        if let Some(why) = &read.misplaced {
+            return self.damaged(format!("{at}: {why}: {} {}", receipt.origin, receipt.digest));
+        }
+        if read.fingerprint == receipt.fingerprint {
+            return Ok(());
+        }
+        let what = format!("has the fingerprint {}, its receipt says {}", read.fingerprint, receipt.fingerprint);
+        self.damaged(format!("{at}: {} {what}", receipt.digest))
+    }
+
+    /// What later receipts say of journal reports, which may be more than the first one did.
+    fn reports(&mut self) -> Result<()> {
+        let mut packs = PackReader::default();
+        for ((place, _), receipt) in std::mem::take(&mut self.told_again) {
+            let mut learner = Learner::of(receipt.journal.as_ref());
+            match packs.read(&self.shelf, place, receipt.digest, &mut io::sink(), &mut learner) {
+                Ok(meta) => self.fingerprint(&receipt, &learner.finish(meta))?,
+                // Where its pack was damaged that has been told.
+                Err(e) if matches!(e.status(), Status::Data | Status::NoInput) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 
     /// The frames that the receipts name lie one behind the other and fill the file.

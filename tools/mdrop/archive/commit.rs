@@ -9,13 +9,14 @@ use crate::archive::pack::Place;
 use crate::archive::pending::{Built, Pending};
 use crate::archive::segment::{self, PackName, SegmentHeader, SegmentType};
 use crate::archive::shelf::Series;
-use crate::archive::{Archive, Arrival};
+use crate::archive::{Archive, Arrival, Quoted};
 use crate::durable;
 use crate::error::{Error, Result, Status};
-use crate::identity::Digest;
+use crate::identity::{Digest, Fingerprint};
 use crate::record::{CATCHALL, Filing, Outcome, Receipt, Record, Refiling, Refusal, Role, V1};
-use crate::stream::Routing;
+use crate::stream::{Journal, Routing};
 use crate::time::Time;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
@@ -209,15 +210,15 @@ struct Decision<'a> {
     met: HashMap<Digest, Place>,
     /// Filings that this commit adds.
     filed: HashSet<(String, Vec<u8>, Role)>,
-    /// Adopted messages whose provisional filing this commit takes back.
-    rerouted: HashSet<Digest>,
+    /// What each message of this commit is taken for; what is said of it first counts.
+    taken_for: HashMap<Digest, (Fingerprint, Option<Journal>)>,
     decided: Decided,
 }
 
 impl<'a> Decision<'a> {
     fn new(archive: &'a Archive, header: &'a SegmentHeader, fresh: HashMap<Digest, Place>) -> Self {
-        let (met, filed, rerouted) = (HashMap::new(), HashSet::new(), HashSet::new());
-        Self { archive, header, fresh, met, filed, rerouted, decided: Decided::default() }
+        let (met, filed, taken_for) = (HashMap::new(), HashSet::new(), HashMap::new());
+        Self { archive, header, fresh, met, filed, taken_for, decided: Decided::default() }
     }
 
     fn decide<'b>(mut self, arrivals: impl Iterator<Item = &'b Arrival>) -> Result<Decided> {
@@ -257,9 +258,13 @@ impl<'a> Decision<'a> {
 
     fn receive(&mut self, arrival: &Arrival) -> Result<()> {
         let digest = arrival.meta.digest;
-        let held = self.archive.held(digest)?;
+        let before = self.archive.index.message(digest)?;
+        let held = self.archive.still_held(before.clone())?;
         let (outcome, place) = self.place(digest, held.as_ref())?;
-        let adopted = held.is_some_and(|held| held.adopted) && self.rerouted.insert(digest);
+        let is_first = !self.taken_for.contains_key(&digest);
+        let arrival = &*self.take(arrival, before.as_ref());
+        let differs = |before: &Held| before.adopted || before.fingerprint != arrival.fingerprint || before.journal != arrival.journal;
+        let changed = before.filter(|before| is_first && differs(before));
         let filings = self.new_filings(arrival)?;
         let known = self.archive.index.origin(&arrival.meta.origin)?;
         // What stands in the catalog already, and needs no second record.
@@ -270,12 +275,16 @@ impl<'a> Decision<'a> {
         };
         let is_same = |state: &OriginState| state.digest == Some(digest) && !state.purged && !state.adopted && looks(state);
         let same = known.filter(|state| is_same(state) && outcome == Outcome::Duplicate);
-        let receipt = self.receipt(arrival, outcome, place, filings, same.as_ref());
-        if same.is_none() || !receipt.filings.is_empty() || adopted {
+        let unchanged = same.filter(|_| filings.is_empty() && changed.is_none());
+        let mut receipt = self.receipt(arrival, outcome, place, filings);
+        receipt.archived = same.map_or(receipt.archived, |state| state.archived);
+        if let Some(state) = unchanged {
+            receipt.segment = state.segment;
+        } else {
             self.decided.records.push(Record::Receipt(Box::new(receipt.clone())));
         }
-        if adopted {
-            self.take_back(arrival)?;
+        if let Some(before) = changed {
+            self.move_filings(arrival, &before)?;
         }
         self.decided.answers.push(Record::Receipt(Box::new(receipt)));
         Ok(())
@@ -300,39 +309,64 @@ impl<'a> Decision<'a> {
         let wanted = routing(arrival).map_or_else(unrouted, |routing| routing.filings.clone());
         let mut added = Vec::new();
         for filing in wanted {
-            let key = (filing.user.clone(), arrival.fingerprint.to_string().into_bytes(), filing.role);
-            let filed = self.archive.index.is_filed(&filing.user, &arrival.fingerprint, filing.role)?;
-            if !filed && self.filed.insert(key) {
+            if self.file(&filing, &arrival.fingerprint)? {
                 added.push(filing);
             }
         }
         Ok(added)
     }
 
-    /// Takes back the provisional filing of an adopted message that has now been routed to somebody.
-    fn take_back(&mut self, arrival: &Arrival) -> Result<()> {
+    /// Whether a filing of the mail with this fingerprint is one that this commit adds; it is from now on.
+    fn file(&mut self, filing: &Filing, fingerprint: &Fingerprint) -> Result<bool> {
+        let filed = self.archive.index.is_filed(&filing.user, fingerprint, filing.role)?;
+        Ok(!filed && self.filed.insert((filing.user.clone(), fingerprint.to_string().into_bytes(), filing.role)))
+    }
+
+    /// The arrival, as what it is taken for. A message that is met twice in a commit is the same both times, and one that is known and comes
+    /// again without having been routed stays what it was taken for: nobody has looked whether it is a journal report.
+    fn take<'b>(&mut self, arrival: &'b Arrival, before: Option<&Held>) -> Cow<'b, Arrival> {
+        let own = || (arrival.fingerprint, arrival.journal.clone());
+        let known = before.filter(|before| routing(arrival).is_none() && !before.adopted);
+        let first = || known.map_or_else(own, |known| (known.fingerprint, known.journal.clone()));
+        let (fingerprint, journal) = self.taken_for.entry(arrival.meta.digest).or_insert_with(first).clone();
+        if fingerprint == arrival.fingerprint && journal == arrival.journal {
+            return Cow::Borrowed(arrival);
+        }
+        // Its own header was read, and not that of the message by which it goes.
+        Cow::Owned(Arrival { fingerprint, journal, quoted: Quoted::default(), ..arrival.clone() })
+    }
+
+    /// A known message is taken for another mail than before: its filings go along. Only the provisional one of an adopted message, if it
+    /// has now been routed to somebody, is taken back.
+    fn move_filings(&mut self, arrival: &Arrival, before: &Held) -> Result<()> {
+        let stays = before.fingerprint == arrival.fingerprint;
         let filed_again = routing(arrival).is_none_or(|routing| routing.filings.iter().any(|filing| filing.user == CATCHALL));
-        let removed = self.archive.index.provisional(arrival.meta.digest)?;
-        if filed_again || removed.is_empty() {
+        if stays && (!before.adopted || filed_again) {
             return Ok(());
         }
-        let (digest, fingerprint, time) = (arrival.meta.digest, arrival.fingerprint, self.header.time);
-        let refiling = Refiling { v: V1, digest, fingerprint, time, added: Vec::new(), removed };
-        self.decided.records.push(Record::Refiling(Box::new(refiling)));
+        let removed = self.archive.index.filings_of(before.digest)?;
+        let mut added = Vec::new();
+        for filing in removed.iter().filter(|_| !before.adopted) {
+            if self.file(filing, &arrival.fingerprint)? {
+                added.push(filing.clone());
+            }
+        }
+        self.refile(before.digest, before.fingerprint, Vec::new(), removed);
+        self.refile(before.digest, arrival.fingerprint, added, Vec::new());
         Ok(())
     }
 
-    fn receipt(
-        &self,
-        arrival: &Arrival,
-        outcome: Outcome,
-        (pack, frame, position): Place,
-        filings: Vec<Filing>,
-        same: Option<&OriginState>,
-    ) -> Receipt {
-        let Arrival { meta, fingerprint, quoted } = arrival;
+    fn refile(&mut self, digest: Digest, fingerprint: Fingerprint, added: Vec<Filing>, removed: Vec<Filing>) {
+        if added.is_empty() && removed.is_empty() {
+            return;
+        }
+        let refiling = Refiling { v: V1, digest, fingerprint, time: self.header.time, added, removed };
+        self.decided.records.push(Record::Refiling(Box::new(refiling)));
+    }
+
+    fn receipt(&self, arrival: &Arrival, outcome: Outcome, (pack, frame, position): Place, filings: Vec<Filing>) -> Receipt {
+        let Arrival { meta, fingerprint, quoted, journal, .. } = arrival;
         let quoted = quoted.clone();
-        let unchanged = same.filter(|_| filings.is_empty());
         let routing = routing(arrival);
         Receipt {
             v: V1,
@@ -342,19 +376,20 @@ impl<'a> Decision<'a> {
             size: meta.size,
             server_size: meta.server_size,
             received: meta.received,
-            archived: same.map_or(self.header.time, |state| state.archived),
+            archived: self.header.time,
             message_id: quoted.message_id,
             date: quoted.date,
             from: quoted.from,
             subject: quoted.subject,
             archive: self.header.archive.clone(),
-            segment: unchanged.map_or(self.header.segment, |state| state.segment),
+            segment: self.header.segment,
             pack,
             frame,
             position,
             flags: meta.flags.clone(),
             sender: routing.and_then(|routing| routing.sender.clone()),
             recipients: routing.map(|routing| routing.recipients.clone()).unwrap_or_default(),
+            journal: journal.clone(),
             filings,
             outcome,
         }

@@ -22,7 +22,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Changes whenever the tables do; another number means: make it anew.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 /// How long another process may keep the index busy.
 const BUSY: Duration = Duration::from_mins(2);
@@ -32,7 +32,8 @@ CREATE TABLE applied (one INTEGER PRIMARY KEY CHECK (one = 1), archive TEXT NOT 
 CREATE TABLE packs (pack INTEGER PRIMARY KEY, segment INTEGER NOT NULL, size INTEGER NOT NULL);
 CREATE TABLE messages (
   id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, fingerprint BLOB NOT NULL, size INTEGER NOT NULL, pack INTEGER NOT NULL,
-  frame_offset INTEGER NOT NULL, frame_length INTEGER NOT NULL, position INTEGER NOT NULL, adopted INTEGER NOT NULL);
+  frame_offset INTEGER NOT NULL, frame_length INTEGER NOT NULL, position INTEGER NOT NULL, adopted INTEGER NOT NULL, journal TEXT);
+CREATE INDEX reports ON messages (fingerprint) WHERE journal IS NOT NULL;
 CREATE TABLE scopes (
   id INTEGER PRIMARY KEY, account TEXT NOT NULL, login TEXT NOT NULL, kind INTEGER NOT NULL, mailbox BLOB NOT NULL, uidvalidity INTEGER NOT NULL,
   UNIQUE (account, login, kind, mailbox, uidvalidity));

@@ -79,7 +79,20 @@ impl<R: Read> StreamReader<R> {
         &mut self,
         look: impl FnOnce(&Meta) -> Result<()>,
         encoded: &mut dyn Write,
-        octets: &mut dyn Write,
+        mut octets: &mut dyn Write,
+    ) -> ReadResult<Option<Meta>> {
+        self.read_into(|meta, _| look(meta), encoded, &mut octets)
+    }
+
+    /// The same, but `look` also sees what the octets will go to, and may prepare it for them.
+    ///
+    /// # Errors
+    /// As [`StreamReader::read_as`].
+    pub fn read_into<O: Write>(
+        &mut self,
+        look: impl FnOnce(&Meta, &mut O) -> Result<()>,
+        encoded: &mut dyn Write,
+        octets: &mut O,
     ) -> ReadResult<Option<Meta>> {
         let at = self.position;
         if self.available(1)? == 0 {
@@ -94,7 +107,7 @@ impl<R: Read> StreamReader<R> {
             }
             Err(other) => return Err(other),
         };
-        if let Err(refused) = look(&meta) {
+        if let Err(refused) = look(&meta, octets) {
             self.skip_to_boundary()?;
             return Err(ReadError::Message(refused.about(meta.origin.to_string())));
         }

@@ -54,6 +54,9 @@ fn take_receipt(db: &Transaction, segment: u64, receipt: &Receipt) -> Sql<()> {
     if !adopted {
         db.prepare_cached("UPDATE messages SET adopted = 0 WHERE id = ?1 AND adopted = 1")?.execute([id])?;
     }
+    if !adopted {
+        understand(db, receipt, id)?;
+    }
     for filing in &receipt.filings {
         file(db, &receipt.fingerprint, filing, id)?;
     }
@@ -72,18 +75,28 @@ fn take_receipt(db: &Transaction, segment: u64, receipt: &Receipt) -> Sql<()> {
 /// The message's row, made if its digest is new. A message that was stored again because its pack was lost gets the new place.
 fn message_id(db: &Transaction, receipt: &Receipt) -> Sql<i64> {
     let Receipt { digest, fingerprint, size, pack, frame, position, outcome, .. } = receipt;
-    let upsert = "INSERT INTO messages (digest, fingerprint, size, pack, frame_offset, frame_length, position, adopted)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (digest) DO UPDATE SET pack = ?4, frame_offset = ?5, frame_length = ?6, position = ?7 RETURNING id";
+    let upsert = "INSERT INTO messages (digest, fingerprint, size, pack, frame_offset, frame_length, position, adopted, journal)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (digest) DO UPDATE SET pack = ?4, frame_offset = ?5, frame_length = ?6, position = ?7 RETURNING id";
     let adopted = *outcome == Outcome::Adopted;
     let known: Option<i64> =
         db.prepare_cached("SELECT id FROM messages WHERE digest = ?1")?.query_row([digest.0], |row| row.get(0)).optional()?;
     match known {
         Some(id) if *outcome == Outcome::Duplicate => Ok(id),
         _ => {
-            let values = params![digest.0, key(fingerprint), size, pack, frame.offset, frame.length, position, adopted];
+            let values = params![digest.0, key(fingerprint), size, pack, frame.offset, frame.length, position, adopted, journal(receipt)];
             db.prepare_cached(upsert)?.query_row(values, |row| row.get(0))
         }
     }
+}
+
+/// What is said of a message as a journal report when it comes again counts from then on; what is adopted says nothing of that.
+fn understand(db: &Transaction, receipt: &Receipt, id: i64) -> Sql<()> {
+    let update = "UPDATE messages SET fingerprint = ?2, journal = ?3 WHERE id = ?1 AND (fingerprint <> ?2 OR journal IS NOT ?3)";
+    db.prepare_cached(update)?.execute(params![id, key(&receipt.fingerprint), journal(receipt)]).map(drop)
+}
+
+fn journal(receipt: &Receipt) -> Option<String> {
+    receipt.journal.as_ref().and_then(|journal| serde_json::to_string(journal).ok())
 }
 
 fn take_refusal(db: &Transaction, segment: u64, refusal: &Refusal) -> Sql<()> {

@@ -6,13 +6,14 @@ use crate::archive::shelf::Series;
 use crate::error::Result;
 use crate::identity::{Account, Digest, Fingerprint, Origin, UidValidity};
 use crate::octets::Octets;
-use crate::record::{CATCHALL, Filing, Frame, Known, Role, Sample, V1};
+use crate::record::{Filing, Frame, Known, Role, Sample, V1};
+use crate::stream::Journal;
 use crate::time::Time;
 use crate::uids::UidSet;
 use rusqlite::{OptionalExtension, Row, params};
 
 /// A message the archive holds, and where.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Held {
     /// The message.
     pub digest: Digest,
@@ -28,6 +29,8 @@ pub struct Held {
     pub position: u64,
     /// Whether it is only known from its pack.
     pub adopted: bool,
+    /// What it is a journal report of, and where its inner message lies.
+    pub journal: Option<Journal>,
 }
 
 /// What is known of an origin.
@@ -58,7 +61,7 @@ const SAMPLES: u64 = 50;
 const KNOWN: &str = "FROM origins WHERE scope = ?1 AND (state = ?2 OR state = ?3 AND settings IS ?4)
     AND (NOT EXISTS (SELECT 1 FROM lost) OR message IS NULL OR message NOT IN (SELECT m.id FROM messages m JOIN lost USING (pack)))";
 
-const HELD: &str = "m.digest, m.fingerprint, m.size, m.pack, m.frame_offset, m.frame_length, m.position, m.adopted";
+const HELD: &str = "m.digest, m.fingerprint, m.size, m.pack, m.frame_offset, m.frame_length, m.position, m.adopted, m.journal";
 
 fn held(row: &Row) -> rusqlite::Result<Held> {
     let digest = Digest(row.get(0)?);
@@ -71,6 +74,7 @@ fn held(row: &Row) -> rusqlite::Result<Held> {
         frame: Frame { offset: row.get(4)?, length: row.get(5)? },
         position: row.get(6)?,
         adopted: row.get(7)?,
+        journal: row.get::<_, Option<String>>(8)?.and_then(|json| serde_json::from_str(&json).ok()),
     })
 }
 
@@ -121,36 +125,44 @@ impl Index {
         asked.exists(params![user, key(fingerprint), role(as_what)]).map_err(wrong)
     }
 
-    /// The provisional filings of an adopted message.
+    /// The filings of which this very message is the copy.
     ///
     /// # Errors
     /// What SQLite reports.
-    pub fn provisional(&self, digest: Digest) -> Result<Vec<Filing>> {
-        let select = "SELECT u.name, f.role, f.folder FROM messages m JOIN users u ON u.name = ?2
-            JOIN filings f ON f.user = u.id AND f.fingerprint = m.fingerprint AND f.message = m.id WHERE m.digest = ?1 AND m.adopted = 1";
+    pub fn filings_of(&self, digest: Digest) -> Result<Vec<Filing>> {
+        // The users one by one: filings are found by user and fingerprint, and by nothing else.
+        let select = "SELECT u.name, f.role, f.folder FROM messages m CROSS JOIN users u
+            CROSS JOIN filings f ON f.user = u.id AND f.fingerprint = m.fingerprint AND f.message = m.id WHERE m.digest = ?1";
         let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
-        let rows = asked.query_map(params![digest.0, CATCHALL], |row| {
+        let rows = asked.query_map(params![digest.0], |row| {
             let as_what = if row.get::<_, i64>(1)? == role(Role::Sender) { Role::Sender } else { Role::Recipient };
             Ok(Filing { user: row.get(0)?, folder: row.get(2)?, role: as_what, evidence: None })
         });
         rows.and_then(Iterator::collect).map_err(wrong)
     }
 
-    /// Each mail filed under the user, once, with its folder, in the order in which it was archived.
+    /// Each mail filed under the user, once, with its folder, in the order in which it was archived; with `reports` also every other journal
+    /// report of the same mail.
     ///
     /// # Errors
     /// What SQLite reports, and what `each` does.
-    pub fn each_of_user(&self, user: &str, mut each: impl FnMut(Held, String) -> Result<()>) -> Result<()> {
+    pub fn each_of_user(&self, user: &str, reports: bool, mut each: impl FnMut(Held, String) -> Result<()>) -> Result<()> {
         // A user who is sender and recipient has one copy: the delivered one.
-        let select = format!(
-            "SELECT {HELD}, f.folder FROM filings f JOIN messages m ON m.id = f.message WHERE f.user = (SELECT id FROM users WHERE name = ?1)
-             AND (f.role = 1 OR NOT EXISTS (SELECT 1 FROM filings g WHERE g.user = f.user AND g.fingerprint = f.fingerprint AND g.role = 1))
-             ORDER BY m.pack, m.frame_offset, m.position"
-        );
+        let filed = |which: &str| {
+            format!(
+                "SELECT {HELD}, f.folder FROM filings f JOIN messages m ON {which} WHERE f.user = (SELECT id FROM users WHERE name = ?1)
+                 AND (f.role = 1 OR NOT EXISTS (SELECT 1 FROM filings g WHERE g.user = f.user AND g.fingerprint = f.fingerprint AND g.role = 1))"
+            )
+        };
+        let mut select = filed("m.id = f.message");
+        if reports {
+            select = format!("{select} UNION {}", filed("m.fingerprint = f.fingerprint AND m.journal IS NOT NULL"));
+        }
+        let select = format!("{select} ORDER BY pack, frame_offset, position");
         let mut asked = self.db.prepare(&select).map_err(wrong)?;
         let mut rows = asked.query([user]).map_err(wrong)?;
         while let Some(row) = rows.next().map_err(wrong)? {
-            each(held(row).map_err(wrong)?, row.get(8).map_err(wrong)?)?;
+            each(held(row).map_err(wrong)?, row.get(9).map_err(wrong)?)?;
         }
         Ok(())
     }
