@@ -60,6 +60,7 @@ fn formats_and_identities_know_nothing_of_files_sockets_or_what_stands_above_the
         "error",
         "header",
         "address",
+        "journal",
         "fingerprint",
         "record",
         "stream",

@@ -14,9 +14,9 @@ mod text;
 mod view;
 
 use crate::evidence::Header;
-use crate::journal::Report;
 use crate::policy::Policy;
 use mdrop::error::Result;
+use mdrop::journal::{Format, Report};
 use mdrop::profile::RouteSettings;
 use mdrop::users::Users;
 
@@ -66,6 +66,8 @@ impl Calibration {
 
     /// Takes one message in; `octets` are its beginning, where they lie in memory.
     pub fn add(&mut self, policy: &Policy, origin: String, header: Header, report: Option<Report>, octets: Option<&[u8]>) {
+        // A captured copy is one only where journal-from says so; else it is a delivery notification.
+        let report = report.filter(|report| report.format != Format::Capture || !policy.journal_from.is_empty());
         self.sample.add(policy, origin, header, report, octets);
     }
 

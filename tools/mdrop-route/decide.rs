@@ -4,16 +4,18 @@
 //! the guess. Nothing is dropped: whatever belongs to nobody known goes to the policy for unknown addresses. A sub-domain counts only
 //! where no exact domain is named.
 
+use crate::credible::{self, Belief};
 use crate::evidence::{Header, SenderCandidate};
 use crate::folder::Values;
-use crate::journal::{Line, Report, Source};
 use crate::judge::{self, Judged, Verdict};
 use crate::policy::Policy;
 use crate::{explain, sender, verp};
 use mdrop::address::Address;
+use mdrop::journal::{Format, Line, Report, Source};
 use mdrop::octets::Octets;
 use mdrop::profile::Unknown;
 use mdrop::record::{Evidence, Filing, Kind, Recipient, Rejected, Role, Sender};
+use mdrop::stream::Journal;
 use mdrop::time::Time;
 use mdrop::users::Local;
 use std::collections::HashSet;
@@ -31,14 +33,24 @@ pub struct Decision {
     pub rejected: Vec<Rejected>,
     /// What else was noticed: a word, and a text.
     pub findings: Vec<(&'static str, String)>,
+    /// Whether a journal report says that somebody of a local domain sent it.
+    pub is_sent: bool,
     /// Whether nobody known has it.
     pub is_unknown: bool,
     /// Why policy leaves it out.
     pub skip: Option<String>,
-    /// Whether the journal report decided.
-    pub by_report: bool,
+    /// The journal report, if it decided.
+    pub journal: Option<Journal>,
     /// Whether a report was believed though the profile does not say who may send any.
     pub is_unverified: bool,
+}
+
+impl Decision {
+    /// Whether a journal report decided.
+    #[must_use]
+    pub fn by_report(&self) -> bool {
+        self.journal.is_some()
+    }
 }
 
 /// A recipient that was found, with all that is known of it.
@@ -73,9 +85,14 @@ pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, deliver
     let judged = judge::judge(policy, header);
     let hops = judge::trusted_hops(policy, &header.received);
     let mut decision = Decision::default();
-    let report = report.filter(|_| is_credible(policy, header, &judged, &mut decision));
-    if header.is_report && report.is_none() && decision.findings.is_empty() {
+    if report.is_none() && header.report.is_some_and(Format::is_sure) {
         decision.findings.push(("damaged", "marked as a journal report, but has no envelope that can be read".into()));
+    }
+    let report = report.filter(|report| is_credible(credible::judge(policy, header, &judged, hops, report), &mut decision));
+    let report = report.map(|report| credible::innermost(policy, report));
+    if let Some(report) = report {
+        decision.findings.extend(report.notes.iter().map(|(word, text)| (*word, (*text).to_owned())));
+        decision.journal = Some(journal_member(report));
     }
     let answer = match report {
         Some(report) => from_report(policy, report, &mut decision),
@@ -91,6 +108,7 @@ pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, deliver
     }
     report_forgery(&judged, &named, &mut decision);
     let authors = authors(policy, header, report, &answer.found);
+    decision.is_sent = report.is_some_and(|report| is_ours(policy, report));
     file(policy, answer.found, &authors, delivery, &mut decision);
     if explaining {
         explain::complete(policy, header, &judged, report, hops, &mut decision);
@@ -99,30 +117,23 @@ pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, deliver
 }
 
 /// Whether a report may decide. What is not believed is routed as the plain mail it is, with a finding.
-fn is_credible(policy: &Policy, header: &Header, judged: &[Judged], decision: &mut Decision) -> bool {
-    let why = if policy.directory.has_own() && judge::delivered_to_own(judged) == Some(false) {
-        Some("it was delivered to an address that is not the mailbox's own")
-    } else if policy.journal_from.is_empty() {
-        decision.is_unverified = true;
-        let outside = !policy.trusted_by.is_empty() && comes_from_outside(policy, header);
-        outside.then_some("its Return-Path is neither null nor of a local domain")
-    } else {
-        let listed = |address: &Address| policy.journal_from.contains(&address.normal());
-        let known = sender::authors(header).iter().any(|one| one.address.as_ref().is_some_and(listed));
-        (!known).then_some("its sender is not one of journal-from")
-    };
-    let Some(why) = why else {
-        decision.by_report = true;
-        return true;
-    };
-    decision.is_unverified = false;
-    decision.findings.push(("forged", format!("looks like a journal report and is not believed: {why}")));
-    false
+fn is_credible(belief: Belief, decision: &mut Decision) -> bool {
+    decision.is_unverified = belief == Belief::Unverified;
+    let is_believed = matches!(belief, Belief::Credible | Belief::Unverified);
+    if let Belief::Forged(why) = belief {
+        decision.findings.push(("forged", format!("looks like a journal report and is not believed: {why}")));
+    }
+    is_believed
 }
 
-fn comes_from_outside(policy: &Policy, header: &Header) -> bool {
-    let path = header.senders.iter().find(|one| one.place.field.as_str() == "return-path");
-    path.is_some_and(|path| path.address.as_ref().is_some_and(|address| policy.directory.resolve(address).is_none()))
+fn journal_member(report: &Report) -> Journal {
+    let place = report.inner.as_ref();
+    Journal {
+        kind: report.format.name().into(),
+        offset: place.map(|place| place.offset),
+        length: place.map(|place| place.length),
+        encoding: place.and_then(|place| place.encoding).map(str::to_owned),
+    }
 }
 
 /// The recipients that a report names, and the lists that it says were expanded.
@@ -133,19 +144,17 @@ fn from_report(policy: &Policy, report: &Report, decision: &mut Decision) -> Ans
         if line.addresses.is_empty() {
             decision.rejected.push(rejected(Octets::from(line.value.as_str()), &evidence, "not an address"));
         }
-        let (forwarded, expanded) = match &line.source {
-            Some(Source::Forwarded(source)) => (source.as_slice(), &[][..]),
-            Some(Source::Expanded(lists)) => (&[][..], lists.as_slice()),
-            None => (&[][..], &[][..]),
-        };
-        for address in line.addresses.iter().chain(forwarded) {
+        for address in line.addresses.iter().chain(credible::forwarders(line)) {
             match policy.directory.resolve(address) {
-                Some(local) if !local.own => found.push(Found { address: address.clone(), local, evidence: evidence.clone() }),
-                Some(_) => decision.rejected.push(rejected(address.spelt(), &evidence, "the mailbox's own address")),
+                _ if policy.directory.owns(address) => {
+                    decision.rejected.push(rejected(address.spelt(), &evidence, "the mailbox's own address"));
+                }
+                Some(local) => found.push(Found { address: address.clone(), local, evidence: evidence.clone() }),
                 None => decision.rejected.push(rejected(address.spelt(), &evidence, "not in a local domain")),
             }
         }
-        for list in expanded {
+        for list in line.sources.iter().filter_map(|source| if let Source::Expanded(lists) = source { Some(lists) } else { None }).flatten()
+        {
             decision.rejected.push(rejected(list.spelt(), &evidence, "a list; its members are the recipients"));
         }
     }
@@ -158,9 +167,11 @@ pub fn line_evidence(line: &Line) -> Evidence {
     Evidence { field: line.label.into(), position: line.position, hop: 0, kind: Kind::Journal }
 }
 
+/// The sender that a report names; none where what it names is no address.
 fn report_sender(report: &Report) -> Option<Sender> {
-    let line = report.senders().find(|line| line.label == "sender")?;
-    let address = line.addresses.first().map_or_else(|| Octets::from(""), Address::spelt);
+    let line = report.senders().find(|line| line.label == "sender").or_else(|| report.senders().next())?;
+    let null = (line.value == "<>").then(|| Octets::from(""));
+    let address = line.addresses.first().map(Address::spelt).or(null)?;
     Some(Sender { address: Some(address), evidence: line_evidence(line) })
 }
 
@@ -306,6 +317,12 @@ fn authors(policy: &Policy, header: &Header, report: Option<&Report>, found: &[F
     if authors.is_empty() && header.is_resent && found.is_empty() { of(sender::resenders(header)) } else { authors }
 }
 
+/// Whether a report says that the message was sent from a local domain.
+fn is_ours(policy: &Policy, report: &Report) -> bool {
+    let mut addresses = report.senders().flat_map(|line| &line.addresses);
+    addresses.any(|address| !policy.directory.owns(address) && policy.directory.resolve(address).is_some())
+}
+
 /// Files the message under everybody known, once a role, and asks the policy about the rest.
 fn file(policy: &Policy, found: Vec<Found>, authors: &[Author], delivery: &Delivery, decision: &mut Decision) {
     let mut named = HashSet::new();
@@ -324,13 +341,16 @@ fn file(policy: &Policy, found: Vec<Found>, authors: &[Author], delivery: &Deliv
     for (user, address, evidence) in authors.iter().filter(|(user, ..)| policy.file_senders && sent.insert(user.clone())) {
         decision.filings.push(filing(policy, user, Role::Sender, Some((address, evidence)), delivery));
     }
-    decision.is_unknown = decision.filings.is_empty();
+    let nobody = decision.filings.is_empty();
+    // That all its recipients are outsiders is an answer, where a report says so of what one of ours sent.
+    let is_answer = decision.recipients.is_empty() && decision.is_sent;
+    decision.is_unknown = nobody && !is_answer;
     let unknown = decision.recipients.iter().find(|recipient| recipient.user.is_none());
     // Where its sender is known and not filed by this profile, nothing is dropped for that.
-    let skip = policy.unknown == Unknown::Skip && authors.is_empty();
-    if decision.is_unknown && skip {
+    let skip = policy.unknown == Unknown::Skip && authors.is_empty() && !is_answer;
+    if nobody && skip {
         decision.skip = Some(why_skipped(unknown));
-    } else if decision.is_unknown {
+    } else if nobody {
         let evidence = unknown.map(|recipient| recipient.evidence.clone());
         let catchall = filing(policy, &policy.catchall, Role::Recipient, None, delivery);
         decision.filings.push(Filing { evidence, ..catchall });

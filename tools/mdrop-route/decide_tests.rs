@@ -1,7 +1,8 @@
 //! Whole headers, and what they come to.
 
 use super::*;
-use crate::{evidence, journal};
+use crate::evidence;
+use mdrop::journal;
 use mdrop::profile::RouteSettings;
 use mdrop::users::Users;
 
@@ -15,7 +16,8 @@ fn settings() -> RouteSettings {
 fn decide_with(settings: &RouteSettings, users: Option<&str>, message: &str) -> Decision {
     let policy = Policy::new(settings, users.map(|text| Users::parse(text).unwrap())).unwrap();
     let header = evidence::read(&policy, message.as_bytes(), true);
-    let report = journal::may_hold_report(header.is_report, &header.content_type).then(|| journal::read(message.as_bytes())).flatten();
+    let report =
+        (header.report.is_some() || journal::may_hold_report(&header.content_type)).then(|| journal::read(message.as_bytes())).flatten();
     let delivery = Delivery { account: "acme", mailbox: "INBOX", moment: Some(mdrop::time::Time::from_unix(1_795_000_000)) };
     decide(&policy, &header, report.as_ref(), &delivery, true)
 }
@@ -223,7 +225,7 @@ fn a_journal_report_decides_with_bcc_lists_and_forwarders() {
     );
     assert_eq!(recipients(&decision), ["to:1 info@example.com", "bcc:1 bob@example.com"]);
     assert_eq!(filings(&decision), ["alice@example.com recipient", "bob@example.com recipient", "alice@example.com sender"]);
-    assert!(decision.by_report && decision.is_unverified);
+    assert!(decision.journal.is_some() && decision.is_unverified);
     let why = |address: &str| decision.rejected.iter().find(|r| r.address == Some(address.into())).map(|r| r.why.clone());
     assert_eq!(why("staff@example.com").as_deref(), Some("a list; its members are the recipients"));
     assert_eq!(why("x@host.example").as_deref(), Some("not in a local domain"));
@@ -247,7 +249,7 @@ fn a_report_that_is_not_credible_is_routed_as_plain_mail() {
     for (settings, wrapper, credible) in cases {
         let decision = decide_with(settings, Some(USERS), &report(&wrapper, envelope));
         let forged = decision.findings.iter().any(|(word, _)| *word == "forged");
-        assert_eq!((decision.by_report, forged), (credible, !credible), "{wrapper}");
+        assert_eq!((decision.journal.is_some(), forged), (credible, !credible), "{wrapper}");
         let alice = recipients(&decision).contains(&"to:1 alice@example.com".to_owned());
         assert_eq!(alice, credible, "{wrapper}");
     }

@@ -9,6 +9,7 @@ use crate::received::{self, Received};
 use mdrop::address::{self, Address};
 use mdrop::error::Result;
 use mdrop::header::{self, Field};
+use mdrop::journal::{self, Format};
 use mdrop::record::{self, Kind};
 use mdrop::spool::Spool;
 use std::collections::HashSet;
@@ -32,7 +33,7 @@ enum Use {
 /// The fields that are read; what else looks like evidence of a recipient (X-Forwarded-To, X-Sympa-To, X-SMTP-RCPT, Reply-To) is none.
 /// Those of use `Envelope` (and Received) stand in the order in which they count inside a hop, those of use `Sender` in the order in
 /// which they are believed.
-const FIELDS: [(&str, Use); 39] = [
+const FIELDS: [(&str, Use); 44] = [
     ("x-original-to", Use::Envelope),
     ("envelope-to", Use::Envelope),
     ("x-envelope-to", Use::Envelope),
@@ -71,6 +72,11 @@ const FIELDS: [(&str, Use); 39] = [
     ("x-mailing-list", Use::List),
     ("x-ms-journal-report", Use::Report),
     ("x-ms-exchange-organization-journal-report", Use::Report),
+    ("x-wm-journal-report", Use::Report),
+    ("content-identifier", Use::Report),
+    ("content-identifer", Use::Report),
+    ("auto-submitted", Use::Report),
+    ("subject", Use::Report),
     ("content-type", Use::ContentType),
 ];
 
@@ -154,8 +160,8 @@ pub struct Header {
     pub lists: Vec<String>,
     /// The Received fields from the top.
     pub received: Vec<Received>,
-    /// Whether a field says that the message is a journal report.
-    pub is_report: bool,
+    /// The kind of journal report that a field says the message is.
+    pub report: Option<Format>,
     /// The Content-Type field's value, unfolded; empty where there is none.
     pub content_type: Vec<u8>,
 }
@@ -235,7 +241,7 @@ impl<'a> Reader<'a> {
             Use::Resent => self.recipients(&place(Kind::Resent), address::list_iter(field.value), field.value),
             Use::Guess => self.recipients(&place(Kind::Header), address::list_iter(field.value), field.value),
             Use::List => self.lists(field.value),
-            Use::Report => self.header.is_report = true,
+            Use::Report => self.header.report = self.header.report.into_iter().chain(journal::mark(field)).min(),
             Use::ContentType if position == 1 => self.header.content_type = field.unfolded(CONTENT_TYPE),
             Use::ContentType => {}
             Use::Envelope | Use::Sender if self.hop >= HOPS => self.header.is_cut = true,

@@ -6,11 +6,11 @@
 
 use crate::decide::Decision;
 use crate::evidence::Header;
-use crate::journal::{Report, Source};
 use crate::judge::Judged;
 use crate::policy::Policy;
 use crate::verp;
 use mdrop::address::Address;
+use mdrop::journal::{Report, Source};
 use mdrop::octets::Octets;
 use mdrop::record::{Evidence, Kind, Rejected, Role};
 use std::collections::{HashMap, HashSet};
@@ -103,10 +103,7 @@ pub fn recipients(header: &Header, judged: &[Judged], report: Option<&Report>) -
     let mut all: Vec<Shown> = judged.iter().map(of).collect();
     for line in report.into_iter().flat_map(Report::recipients) {
         let evidence = crate::decide::line_evidence(line);
-        let sources = match &line.source {
-            Some(Source::Forwarded(sources) | Source::Expanded(sources)) => sources.as_slice(),
-            None => &[],
-        };
+        let sources = line.sources.iter().flat_map(Source::addresses);
         let named = line.addresses.iter().chain(sources).map(Address::spelt);
         let nothing = line.addresses.is_empty().then(|| Octets::from(line.value.as_str()));
         all.extend(named.chain(nothing).map(|address| Shown { address, evidence: evidence.clone() }));
@@ -133,7 +130,8 @@ pub fn senders(header: &Header, report: Option<&Report>) -> Vec<Shown> {
     let lines = report.into_iter().flat_map(Report::senders);
     let of_report = lines.flat_map(|line| {
         let named = line.addresses.iter().map(Address::spelt);
-        let nothing = line.addresses.is_empty().then(|| Octets::from(""));
+        let null = || if line.value == "<>" { Octets::from("") } else { Octets::from(line.value.as_str()) };
+        let nothing = line.addresses.is_empty().then(null);
         named.chain(nothing).map(|address| Shown { address, evidence: crate::decide::line_evidence(line) })
     });
     let of_header = header.senders.iter().map(|one| Shown {
@@ -159,16 +157,20 @@ fn why_not_sender(candidate: &Shown, hops: u32, decision: &Decision) -> &'static
     if sender == Some(&candidate.address) {
         return "confirms the sender";
     }
+    if candidate.evidence.kind == Kind::Journal && Address::parse(&candidate.address.lossy()).is_none() {
+        return "not an address";
+    }
     if candidate.evidence.hop >= hops {
         return "below the lowest Received field of a trusted host";
     }
-    if decision.by_report { "the journal report names the sender" } else { "another field names the sender" }
+    if decision.by_report() { "the journal report names the sender" } else { "another field names the sender" }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{decide, evidence, journal, judge};
+    use crate::{credible, decide, evidence, judge};
+    use mdrop::journal;
     use mdrop::profile::RouteSettings;
     use mdrop::users::Users;
     use std::path::Path;
@@ -183,16 +185,17 @@ mod tests {
     /// Each candidate, and what is shown: as `field:position hop address`, sorted.
     fn in_and_out(policy: &Policy, octets: &[u8]) -> (Vec<String>, Vec<String>) {
         let header = evidence::read(policy, octets, true);
-        let report = journal::may_hold_report(header.is_report, &header.content_type).then(|| journal::read(octets)).flatten();
+        let may_hold = header.report.is_some() || journal::may_hold_report(&header.content_type);
+        let report = may_hold.then(|| journal::read(octets)).flatten();
         let decision = decide::decide(policy, &header, report.as_ref(), &DELIVERY, true);
-        let report = report.filter(|_| decision.by_report);
+        let report = report.as_ref().filter(|_| decision.by_report()).map(|report| credible::innermost(policy, report));
         let name = |address: &Octets, evidence: &Evidence| {
             let Evidence { field, position, hop, kind } = evidence;
             format!("{field}:{position} {hop} {kind:?} {}", address.lossy().to_lowercase())
         };
         let judged = judge::judge(policy, &header);
-        let named = recipients(&header, &judged, report.as_ref()).into_iter().chain(notes(policy, &header));
-        let given = named.chain(senders(&header, report.as_ref()));
+        let named = recipients(&header, &judged, report).into_iter().chain(notes(policy, &header));
+        let given = named.chain(senders(&header, report));
         let mut given: Vec<String> = given.map(|one| name(&one.address, &one.evidence)).collect();
         let recipients = decision.recipients.iter().map(|one| name(one.address.as_ref().unwrap(), &one.evidence));
         let rejected = decision.rejected.iter().map(|one| name(one.address.as_ref().unwrap(), &one.evidence));

@@ -65,7 +65,8 @@ impl Judged<'_> {
         }
     }
 
-    fn is_trace(&self) -> bool {
+    /// Whether a server wrote it on the way, or a sender who pretends to be one.
+    pub fn is_trace(&self) -> bool {
         matches!(self.candidate.place.kind, Kind::Envelope | Kind::Received)
     }
 }
@@ -197,12 +198,4 @@ pub fn guess<'j, 'h>(header: &Header, judged: &'j [Judged<'h>]) -> Vec<&'j Judge
         _ => !header.is_resent && one.candidate.place.field == APPARENTLY,
     };
     judged.iter().filter(|one| fits(one) && one.guessed().is_some()).collect()
-}
-
-/// Whether the topmost hop that names any local address names the mailbox's own; none if no hop names one.
-#[must_use]
-pub fn delivered_to_own(judged: &[Judged]) -> Option<bool> {
-    let local = |one: &&Judged| one.is_trace() && matches!(one.verdict, Verdict::Own | Verdict::Local(_) | Verdict::List);
-    let top = judged.iter().filter(local).map(|one| one.candidate.place.hop).min()?;
-    Some(judged.iter().filter(local).any(|one| one.candidate.place.hop == top && one.verdict == Verdict::Own))
 }

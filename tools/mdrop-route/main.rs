@@ -3,11 +3,11 @@
 //! Bodies are passed on as they came; only the header is read, and of a journal report what encloses the message.
 
 mod calibrate;
+mod credible;
 mod decide;
 mod evidence;
 mod explain;
 mod folder;
-mod journal;
 mod judge;
 mod missing;
 mod peer;

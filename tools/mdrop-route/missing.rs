@@ -7,14 +7,15 @@
 mod likeliest;
 mod names;
 
+use crate::credible;
 use crate::decide::Decision;
 use crate::evidence::Header;
-use crate::journal::Report;
 use crate::policy::Policy;
 use crate::sender;
 use likeliest::{Guess, Likeliest};
 use mdrop::address::Address;
 use mdrop::error::{Error, Result, Status};
+use mdrop::journal::Report;
 use mdrop::record::{self, Kind, Record, V1};
 use mdrop::time::Time;
 use mdrop::users::Users;
@@ -78,7 +79,8 @@ impl Missing {
         moment: Option<Time>,
         octets: impl FnOnce() -> Result<Vec<u8>>,
     ) -> Result<()> {
-        let seen = seen(policy, header, report.filter(|_| decision.by_report), decision);
+        let report = report.filter(|_| decision.by_report()).map(|report| credible::innermost(policy, report));
+        let seen = seen(policy, header, report, decision);
         for (address, seen) in &seen {
             let given_up = self.given_up;
             let entry = self.entries.entry(address.clone()).or_insert_with(|| Entry { missed: given_up, ..Entry::default() });

@@ -3,23 +3,23 @@
 use crate::calibrate::Calibration;
 use crate::decide::{self, Decision, Delivery};
 use crate::evidence;
-use crate::journal::{self, Report};
 use crate::missing::Missing;
 use crate::policy::Policy;
 use crate::tally;
 use mdrop::error::Result;
 use mdrop::frame::Run;
 use mdrop::identity::Digest;
+use mdrop::journal::{self, Report};
 use mdrop::record::{Finding, Record, Route, V1};
 use mdrop::spool::Spool;
-use mdrop::stream::{Decoder, Journal, Meta, ReadError, Routing, StreamReader, StreamWriter};
+use mdrop::stream::{Decoder, Meta, ReadError, Routing, StreamReader, StreamWriter};
 use std::collections::HashSet;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
 /// How much of a message is held in memory.
 const IN_MEMORY: usize = 16 << 20;
-/// How much of a journal report is read.
-const LONGEST_REPORT: usize = 16 << 20;
+/// How much of a message that may be a journal report is read at once.
+const PIECE: usize = 64 << 10;
 /// How much of a header is searched for what people are called.
 const LONGEST_NAMES: usize = 256 << 10;
 /// From which size on a message is handed on at once.
@@ -95,7 +95,8 @@ impl<'a, W: Write> Stage<'a, W> {
             Some(octets) => evidence::read(self.policy, octets, explain),
             None => evidence::read_long(self.policy, spool, explain)?,
         };
-        let report = if journal::may_hold_report(header.is_report, &header.content_type) { read_report(&meta, spool)? } else { None };
+        let may_hold = header.report.is_some() || journal::may_hold_report(&header.content_type);
+        let report = if may_hold { read_report(&meta, spool)? } else { None };
         if let Output::Calibration(calibration, _) = &mut self.output {
             run.count("sampled", meta.size);
             calibration.add(self.policy, meta.origin.to_string(), header, report, spool.in_memory());
@@ -114,19 +115,18 @@ impl<'a, W: Write> Stage<'a, W> {
             return missing.add(self.policy, &header, report.as_ref(), &decision, meta.received, beginning);
         }
         self.tell(&meta, &decision, run)?;
-        self.write(meta, decision, report.as_ref(), spool)
+        self.write(meta, decision, spool)
     }
 
-    fn write(&mut self, mut meta: Meta, decision: Decision, report: Option<&Report>, spool: &mut Spool) -> Result<()> {
+    fn write(&mut self, mut meta: Meta, decision: Decision, spool: &mut Spool) -> Result<()> {
         let Output::Stream(output) = &mut self.output else { return self.explain(meta, decision) };
-        let journal = report.filter(|_| decision.by_report).map(journal_member);
         let settings = decision.skip.is_some().then_some(self.policy.digest);
         let findings = decision.findings.into_iter().map(|(word, text)| finding(None, word, text)).collect();
         meta.route = Some(Routing {
             sender: decision.sender,
             recipients: decision.recipients,
             filings: decision.filings,
-            journal,
+            journal: decision.journal,
             findings,
             skip: decision.skip,
             settings,
@@ -198,28 +198,22 @@ fn count(meta: &Meta, decision: &Decision, run: &mut Run) {
     }
 }
 
-/// Gives the spool's first octets to `read`, without copying them where they lie in memory.
-fn beginning<T>(spool: &mut Spool, longest: usize, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
-    if let Some(octets) = spool.in_memory() {
-        return Ok(read(octets.get(..octets.len().min(longest)).unwrap_or_default()));
-    }
-    Ok(read(&spool.beginning(longest)?))
-}
-
-/// Reads a report in the message's original octets, so that the inner message's place is one in them.
+/// Reads a report in the message's original octets, so that the inner message's place is one in them. Of a message of any size no more
+/// than a piece is looked at, and no more of them than it takes.
 fn read_report(meta: &Meta, spool: &mut Spool) -> Result<Option<Report>> {
-    let octets = beginning(spool, LONGEST_REPORT, |encoded| -> Result<Vec<u8>> {
-        let mut decoder = Decoder::new(meta.eol, meta.size, Vec::with_capacity(encoded.len()));
-        decoder.write_all(encoded)?;
-        Ok(decoder.finish()?.0)
-    })??;
-    Ok(journal::read(&octets))
-}
-
-fn journal_member(report: &Report) -> Journal {
-    let place = |octets: usize| u64::try_from(octets).ok();
-    let (offset, length) = report.inner.as_ref().map_or((None, None), |inner| (place(inner.start), place(inner.len())));
-    Journal { kind: report.format.name().into(), offset, length, encoding: None }
+    let mut decoder = Decoder::new(meta.eol, meta.size, journal::Reader::default());
+    let mut encoded = spool.reader()?;
+    while !decoder.output().is_done() {
+        let octets = encoded.fill_buf()?;
+        let piece = octets.get(..octets.len().min(PIECE)).unwrap_or_default();
+        if piece.is_empty() {
+            break;
+        }
+        decoder.write_all(piece)?;
+        let used = piece.len();
+        encoded.consume(used);
+    }
+    Ok(decoder.finish()?.0.finish())
 }
 
 fn finding(meta: Option<&Meta>, word: &str, text: String) -> Finding {

@@ -14,7 +14,7 @@ pub type Tally = BTreeMap<String, u64>;
 /// What named the recipients: `journal`, `envelope:FIELD`, `received`, `resent` or `header`; `none` where nobody local is named.
 #[must_use]
 pub fn decided_by(decision: &Decision) -> String {
-    if decision.by_report {
+    if decision.by_report() {
         return "journal".into();
     }
     let Some(first) = decision.recipients.first() else { return "none".into() };

@@ -3,7 +3,7 @@
 //! The layers, innermost first; each may use those above it in this list, never those below:
 //!
 //! 1. formats and identities, which know nothing of sockets or files: [`octets`], [`utf7`], [`time`], [`identity`], [`uids`],
-//!    [`error`], [`header`], [`address`], [`fingerprint`], [`record`], [`stream`], [`inner`], [`profile`], [`users`];
+//!    [`error`], [`header`], [`address`], [`journal`], [`fingerprint`], [`record`], [`stream`], [`inner`], [`profile`], [`users`];
 //! 2. [`durable`], which alone calls fsync, link and rename; [`spool`], [`held`], [`config`], [`interrupt`];
 //! 3. [`archive`], the folder of mdrop-archive(5); [`disk`], mail that already lies on disk;
 //! 4. [`net`], which alone opens sockets;
@@ -22,6 +22,7 @@ pub mod held;
 pub mod identity;
 pub mod inner;
 pub mod interrupt;
+pub mod journal;
 pub mod net;
 pub mod octets;
 pub mod profile;

@@ -105,7 +105,7 @@ pub struct Routing {
 /// What mdrop-route found in a journal report.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Journal {
-    /// Which kind of report: `exchange`.
+    /// Which kind of report: `exchange`, `exchange-2003`, `workmail`, `zimbra`, `capture`.
     pub kind: String,
     /// Where in the decoded report the inner message begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -131,7 +131,7 @@ fn add_reporters(proposal: &mut Proposal, settings: &mut RouteSettings, views: &
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for view in views.iter().filter(|view| view.is_report) {
         proposal.reports += 1;
-        *counts.entry(view.author()).or_default() += 1;
+        *counts.entry(view.reporter()).or_default() += 1;
     }
     proposal.reporters = counts.into_iter().filter(|(author, _)| Address::parse(author).is_some()).collect();
     proposal.reporters.sort_by_key(|(_, number)| std::cmp::Reverse(*number));

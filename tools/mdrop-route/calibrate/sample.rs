@@ -4,10 +4,10 @@
 //! same chance to stay (reservoir sampling). The random numbers are always the same ones, so that the same mail gives the same answer.
 
 use crate::evidence::{self, Candidate, Header, Name, Place};
-use crate::journal::Report;
 use crate::policy::Policy;
 use mdrop::address;
 use mdrop::header;
+use mdrop::journal::{Line, Report};
 use mdrop::record::Kind;
 
 /// How many messages are kept.
@@ -100,9 +100,14 @@ fn memory(kept: &Kept) -> usize {
     let header = &kept.header;
     let text: usize = header.candidates.iter().filter_map(|one| one.address.as_ref()).map(|address| 2 * address.local().len()).sum();
     let values: usize = header.candidates.iter().map(|one| one.value.len()).sum();
-    let lines =
-        kept.report.as_ref().map_or(0, |report| report.lines.iter().map(|line| 200 + line.value.len() + 200 * line.addresses.len()).sum());
+    let reports = std::iter::successors(kept.report.as_ref(), |report| report.nested.as_deref());
+    let lines: usize = reports.flat_map(|report| &report.lines).map(line_memory).sum();
     200 * (1 + header.candidates.len() + header.senders.len() + header.received.len() + header.lists.len()) + text + values + lines
+}
+
+fn line_memory(line: &Line) -> usize {
+    let sources = line.sources.iter().map(|source| source.addresses().len());
+    200 + line.value.len() + 200 * (line.addresses.len() + sources.sum::<usize>())
 }
 
 /// The fields of unknown names that hold nothing but addresses, as candidates: a server may write its own.

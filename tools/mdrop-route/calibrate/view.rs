@@ -75,6 +75,13 @@ impl<'k> View<'k> {
         let authors = crate::sender::authors(&self.kept.header);
         authors.first().and_then(|one| one.address.as_ref()).map(Address::normal).unwrap_or_default()
     }
+
+    /// Who sent it, if it is a report: Sender where there is one, since Exchange writes the message's author into From.
+    #[must_use]
+    pub fn reporter(&self) -> String {
+        let sender = self.kept.header.senders.iter().find(|one| one.place.field == Name::Known("sender"));
+        sender.and_then(|one| one.address.as_ref()).map_or_else(|| self.author(), Address::normal)
+    }
 }
 
 fn is_guess(one: &Judged) -> bool {

@@ -30,6 +30,11 @@ impl<W: Write> Decoder<W> {
         Self { crlf: eol == Eol::Crlf, size, handed_on: 0, output, buffer, at_line_start: true, quote: false, matched: 0 }
     }
 
+    /// What the octets are handed to.
+    pub fn output(&self) -> &W {
+        &self.output
+    }
+
     /// Ends the message and gives back the output and whether it got exactly the promised number of octets.
     ///
     /// # Errors
