@@ -10,7 +10,7 @@ mod common;
 
 use common::routing::{Profile, messages, recipients, routes, shared, stream};
 use mdrop::record::{Role, Route};
-use mdrop::stream::StreamReader;
+use mdrop::stream::{Journal, Routing, StreamReader};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -122,6 +122,58 @@ fn a_message_with_line_ends_of_bare_cr_is_routed_as_one_with_lf() {
     assert!(routes.iter().all(|route| recipients(route) == BTreeSet::from(["a@example.com".to_owned()])), "{routes:?}");
 }
 
+#[test]
+fn a_journal_report_that_names_only_outsiders_is_an_answer_and_is_not_left_out() {
+    let report = |sender: &str, to: &str| {
+        format!(
+            "X-MS-Journal-Report:\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nSender: {sender}\r\nTo: {to}\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nx\r\n--b--\r\n"
+        )
+    };
+    let messages = [
+        report("a@example.com", "x@y.example"),
+        report("ghost@example.com", "x@y.example"),
+        report("x@y.example", "ghost@example.com"),
+        report("x@y.example", "y@y.example"),
+    ];
+    let profile = |more: &str| {
+        let profile = Profile::new(&format!("{DOMAINS}users = \"users.toml\"\nunknown = \"skip\"\n{more}"));
+        std::fs::write(profile.0.path().join("users.toml"), "[[user]]\nname = \"a@example.com\"\n").unwrap();
+        profile
+    };
+    let outcome = |route: &Route| route.skip.clone().unwrap_or_else(|| users(route).into_iter().collect());
+    let skipped = ["no user has the address ghost@example.com", "names no address in the local domains"];
+    let outcomes: Vec<String> = profile("").explain(&stream(&messages)).iter().map(outcome).collect();
+    assert_eq!(outcomes, ["a@example.com", "@catchall", skipped[0], skipped[1]]);
+    let unfiled = profile("file-senders = false\n");
+    let log = unfiled.0.path().join("run.log");
+    let output = unfiled.run(&["--explain", "-q", "--log", log.to_str().unwrap()], &stream(&messages));
+    let outcomes: Vec<String> = routes(&output.stdout).iter().map(outcome).collect();
+    assert_eq!(outcomes, ["@catchall", "@catchall", skipped[0], skipped[1]]);
+    let log = std::fs::read_to_string(log).unwrap();
+    let unverified = log.lines().filter(|line| line.contains("\"unverified\"")).count();
+    let summary: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    let count = |word: &str| summary["counts"][word]["messages"].as_u64().unwrap_or_default();
+    assert_eq!((unverified, count("routed"), count("skipped"), count("unknown")), (1, 2, 2, 0), "{summary}");
+}
+
+#[test]
+fn the_message_in_a_report_of_many_megabytes_is_found_from_end_to_end() {
+    let line = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789ab\r\n";
+    let inner = format!("From: a@example.com\r\n\r\nFrom here\r\n>From there\r\n{}", line.repeat(400_000));
+    let wrapper = "X-MS-Journal-Report:\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nSender: a@example.com\r\nTo: b@example.com\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n";
+    let message = format!("{wrapper}{inner}\r\n--b--\r\n");
+    let routing = routings(&Profile::new(DOMAINS).run(&["-q"], &stream(&[message])).stdout).remove(0);
+    let place = routing.journal.and_then(|journal| journal.offset.zip(journal.length));
+    assert_eq!(place, Some((wrapper.len() as u64, inner.len() as u64)));
+}
+
+/// What mdrop-route added to each message of a stream.
+fn routings(stream: &[u8]) -> Vec<Routing> {
+    let mut reader = StreamReader::new(stream);
+    let mut next = || reader.read(&mut std::io::sink(), &mut std::io::sink()).ok().flatten().map(|meta| meta.route.unwrap());
+    std::iter::from_fn(&mut next).collect()
+}
+
 #[derive(Deserialize)]
 struct Own {
     file: String,
@@ -129,6 +181,9 @@ struct Own {
     recipients: BTreeSet<String>,
     users: BTreeSet<String>,
     confidence: String,
+    journal: Option<Journal>,
+    #[serde(default)]
+    findings: BTreeSet<String>,
 }
 
 #[test]
@@ -139,9 +194,10 @@ fn the_projects_own_messages_are_routed_as_labelled() {
     let messages: Vec<_> = rows.iter().map(|row| std::fs::read(folder.join(&row.file)).unwrap()).collect();
     let profile = Profile::new(&format!("{DOMAINS}users = {:?}\n", folder.join("users.toml")));
     let routes = profile.explain(&stream(&messages));
-    assert_eq!(routes.len(), rows.len());
+    let carried = routings(&profile.run(&["-q"], &stream(&messages)).stdout);
+    assert_eq!((routes.len(), carried.len()), (rows.len(), rows.len()));
     let mut wrong = Vec::new();
-    for (row, route) in rows.iter().zip(&routes) {
+    for ((row, route), carried) in rows.iter().zip(&routes).zip(&carried) {
         let sender = route.sender.as_ref().map(|s| s.address.as_ref().unwrap().lossy().into_owned());
         let labelled = row.sender.as_deref().map(|s| if s == "<>" { "" } else { s }.to_owned());
         let filed = users(route);
@@ -155,9 +211,14 @@ fn the_projects_own_messages_are_routed_as_labelled() {
         let right = recipients(route) == row.recipients.iter().map(|a| a.to_lowercase()).collect()
             && filed == row.users.iter().map(String::as_str).collect()
             && sender == labelled
-            && (kind == row.confidence || route.recipients.is_empty());
+            && (kind == row.confidence || route.recipients.is_empty())
+            && carried.journal == row.journal
+            && carried.findings.iter().all(|finding| row.findings.contains(&finding.finding) || row.journal.is_none())
+            && row.findings.iter().all(|word| carried.findings.iter().any(|finding| finding.finding == *word));
         if !right {
-            wrong.push(format!("{}: {kind} {:?} {filed:?} from {sender:?}", row.file, recipients(route)));
+            let told: Vec<_> = carried.findings.iter().map(|finding| &finding.finding).collect();
+            let (named, journal) = (recipients(route), &carried.journal);
+            wrong.push(format!("{}: {kind} {named:?} {filed:?} from {sender:?}, {journal:?} {told:?}", row.file));
         }
     }
     assert!(wrong.is_empty(), "{} of {} wrong:\n{}", wrong.len(), rows.len(), wrong.join("\n"));

@@ -28,7 +28,8 @@ def octets(text):
     return text.removeprefix("\n").replace("\n", "\r\n").encode()
 
 
-def add(name, text, sender, recipients, users, confidence, note):
+def add(name, text, sender, recipients, users, confidence, note, inner=None, kind=None, encoding=None, findings=()):
+    """A message; `inner` is the text of the message in a journal report, which must stand there once, and `kind` the report's."""
     number = len(made) + 1
     row = {
         "file": f"{number:03}-{name}.eml",
@@ -38,7 +39,18 @@ def add(name, text, sender, recipients, users, confidence, note):
         "confidence": confidence,
         "note": note,
     }
-    made.append((row, octets(text)))
+    data = octets(text)
+    if kind:
+        row["journal"] = {"kind": kind}
+    if inner:
+        needle = inner if isinstance(text, bytes) else octets(inner)
+        assert data.count(needle) == 1, name
+        row["journal"] |= {"offset": data.index(needle), "length": len(needle)}
+    if encoding:
+        row["journal"]["encoding"] = encoding
+    if findings:
+        row["findings"] = list(findings)
+    made.append((row, data))
 
 
 def when(n):
@@ -353,27 +365,199 @@ def journal(n, lines, inner=JOURNALED, top="Delivered-To: archive@example.com\n"
 
 
 add("journal-bcc", journal(81, "Sender: alice@example.com\nSubject: Contract\nMessage-Id: <m80@mua.example.net>\nTo: zoe@example.net\n"
-    "Bcc: bob@example.com\n"), "alice@example.com", "bob@example.com", "alice bob", "journal", "a Bcc that only the report knows")
+    "Bcc: bob@example.com\n"), "alice@example.com", "bob@example.com", "alice bob", "journal", "a Bcc that only the report knows", JOURNALED, "exchange")
 add("journal-expanded", journal(82, "Sender: zoe@example.net\nMessage-Id: <m83@mua.example.net>\nSubject: News\n"
     "To: carol@example.com, Expanded: board@example.com\nTo: dave@example.com, Expanded: board@example.com\nCc: yann@example.net\n",
     mail(OUT, "board@example.com", "News", 83)), "zoe@example.net", "carol@example.com dave@example.com", "carol dave", "journal",
-    "a list expanded: the left-hand addresses are the recipients")
+    "a list expanded: the left-hand addresses are the recipients", mail(OUT, "board@example.com", "News", 83), "exchange")
 add("journal-forwarded", journal(84, "Sender: zoe@example.net\nSubject: Bill\nMessage-Id: <m85@mua.example.net>\n"
     "Recipient: yann@example.net, Forwarded: erin@example.org\n", mail(OUT, "erin@example.org", "Bill", 85)), "zoe@example.net",
-    "erin@example.org", "erin", "journal", "a Forwarded source in a local domain is a recipient too")
+    "erin@example.org", "erin", "journal", "a Forwarded source in a local domain is a recipient too",
+    mail(OUT, "erin@example.org", "Bill", 85), "exchange")
 add("journal-base64", journal(86, "Sender: zoe@example.net\nSubject: Grüße\nMessage-Id: <m87@mua.example.net>\nTo: grace@example.com\n",
-    mail(OUT, "grace@example.com", "Grüße", 87), encoding="base64"), "zoe@example.net", "grace@example.com", "grace", "journal", "the envelope is in base64")
+    mail(OUT, "grace@example.com", "Grüße", 87), encoding="base64"), "zoe@example.net", "grace@example.com", "grace", "journal", "the envelope is in base64",
+    mail(OUT, "grace@example.com", "Grüße", 87), "exchange")
 add("journal-outsiders-only", journal(88, "Sender: alice@example.com\nSubject: Contract\nMessage-Id: <m80@mua.example.net>\nTo: zoe@example.net\n"),
-    "alice@example.com", "", "alice", "journal", "only outsiders: an answer, not unknown")
+    "alice@example.com", "", "alice", "journal", "only outsiders: an answer, not unknown",
+    JOURNALED, "exchange")
 add("journal-forged", journal(89, "Sender: alice@example.com\nSubject: Contract\nMessage-Id: <m80@mua.example.net>\nTo: carol@example.com\n",
     top="Delivered-To: bob@example.com\n").replace("Return-Path: <>", "Return-Path: <zoe@example.net>").replace("From: journal@example.com", "From: zoe@example.net"),
-    "zoe@example.net", "bob@example.com", "bob", "envelope", "looks like a report but was delivered to a user: plain mail")
+    "zoe@example.net", "bob@example.com", "bob", "envelope", "looks like a report but was delivered to a user: plain mail",
+    findings=["forged"])
 add("journal-in-bounce", "Return-Path: <>\nDelivered-To: archive@example.com\n" + received(90) + head("MAILER-DAEMON@mail.example.com", "archive@example.com", "Undeliverable", 90)
     + multipart("report; report-type=delivery-status", "Content-Type: text/plain\n\nThe report could not be delivered.\n",
                 "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mail.example.com\n\nFinal-Recipient: rfc822; journal@example.com\nAction: failed\nStatus: 4.4.7\n",
                 "Content-Type: message/rfc822\n\n" + journal(91, "Sender: zoe@example.net\nSubject: Late\nMessage-Id: <m92@mua.example.net>\nTo: frank@example.org\n",
                                                              mail(OUT, "frank@example.org", "Late", 92)).replace(BOUNDARY, "=_inner")),
-    "zoe@example.net", "frank@example.org", "frank", "journal", "an undeliverable report inside a non-delivery report")
+    "zoe@example.net", "frank@example.org", "frank", "journal", "an undeliverable report inside a non-delivery report",
+    mail(OUT, "frank@example.org", "Late", 92), "exchange")
+
+TENANT = "MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e"
+RFC822 = "Content-Type: message/rfc822\n\n"
+
+
+def parts(boundary, kind, *each):
+    return multipart(kind, *each).replace(BOUNDARY, boundary)
+
+
+def wrapper(n, mark, body, frm="journal@example.com", to="archive@example.com", path="<>", top="Delivered-To: archive@example.com\n", subject="Papers"):
+    return f"Return-Path: {path}\n" + top + received(n) + mark + head(frm, to, subject, n) + body
+
+
+def envelope(n, sender, *lines, subject="Papers"):
+    return f"Sender: {sender}\nSubject: {subject}\nMessage-Id: <m{n}@mua.example.net>\n" + "".join(line + "\n" for line in lines)
+
+
+def encoded(text, charset):
+    return base64.encodebytes(text.replace("\n", "\r\n").encode(charset)).decode()
+
+
+MS = "X-MS-Journal-Report:\n"
+PLAIN_TEXT = "Content-Type: text/plain\n\n"
+
+
+def ms(name, text, inner, sender, recipients, users, note, head=PLAIN_TEXT, n=300, **more):
+    """A report of Exchange's with such a text part."""
+    add(name, wrapper(n, MS, parts("=_ms", "mixed", head + text, RFC822 + inner)), sender, recipients, users, "journal", note, inner, "exchange", **more)
+
+
+# What Microsoft 365 sends, and Exchange in a company's own house, which copies the author and the recipients of the message.
+M365 = mail(OUT, "carol@example.com", "Papers", 301)
+add("journal-m365", "Return-Path: <>\nDelivered-To: archive@example.com\n"
+    "Received: from EUR05-VI1-obe.outbound.protection.outlook.com (mail-vi1eur05on2080.outbound.protection.outlook.com [198.51.100.80])\n"
+    "\tby mail.example.com (Postfix) with ESMTPS id 4C0301; Mon, 09 Nov 2026 09:01:07 +0000 (UTC)\n"
+    "Received: from AM0PR05MB4321.eurprd05.prod.outlook.com (2001:db8:208:10f::14)\n by VI1PR05MB1234.eurprd05.prod.outlook.com (2001:db8:803:b0::11) with\n"
+    " Microsoft SMTP Server (version=TLS1_2) id 15.20.9000.10; Mon, 9 Nov 2026 09:01:05 +0000\n"
+    f"From: Microsoft Outlook <{TENANT}@tenant.onmicrosoft.com>\nTo: archive@example.com\nSubject: Papers\n"
+    "Thread-Topic: Papers\nThread-Index: AQHZ3JournalReport\nDate: Mon, 9 Nov 2026 09:01:05 +0000\n"
+    "Message-ID: <7f0f3cbb-0001-4d51-9e55-5a7d5a6b0301@journal.report.generator>\nX-MS-Exchange-Parent-Message-Id: <m301@mua.example.net>\n"
+    "Auto-Submitted: auto-generated\nX-MS-Exchange-Generated-Message-Source: Journal Agent\nX-MS-Journal-Report:\n"
+    + parts("_000_7f0f3cbb00014d519e555a7d5a6b0301_", "mixed", 'Content-Type: text/plain; charset="us-ascii"\n\n'
+            + envelope(301, "zoe@example.net", "To: carol@example.com", "Bcc: grace@example.com"), "Content-Type: message/rfc822\nContent-Disposition: attachment\n\n" + M365),
+    "zoe@example.net", "carol@example.com grace@example.com", "carol grace", "journal", "as Microsoft 365 writes it", M365, "exchange")
+add("journal-author-in-from", wrapper(302, "Sender: <" + TENANT + "@example.com>\n" + MS, parts("=_ms", "mixed", PLAIN_TEXT
+    + envelope(302, "zoe@example.net", "To: bob@example.com", "Cc: yann@example.net"), RFC822 + M365), OUT, "bob@example.com, yann@example.net"),
+    "zoe@example.net", "bob@example.com", "bob", "journal", "Exchange copies From, To and Cc of the message into the report", M365, "exchange")
+
+# Charsets, encodings, and where the text stands.
+LETTER = mail(OUT, "dave@example.com", "Grüße", 303)
+LINES = envelope(303, "zoe@example.net", "To: dave@example.com", "Bcc: alice@example.com", subject="Grüße aus Köln")
+LETTER_IS = ("zoe@example.net", "dave@example.com alice@example.com", "dave alice")
+ms("journal-utf16", encoded(LINES, "utf-16"), LETTER, *LETTER_IS, "UTF-16 with a byte-order mark, in base64",
+   "Content-Type: text/plain; charset=utf-16\nContent-Transfer-Encoding: base64\n\n", 303)
+ms("journal-latin1", encoded(LINES, "iso-8859-1"), LETTER, *LETTER_IS, "ISO-8859-1 in base64",
+   'Content-Type: text/plain; charset="iso-8859-1"\nContent-Transfer-Encoding: base64\n\n', 304)
+ms("journal-quoted-printable", LINES.replace("ü", "=FC").replace("ö", "=F6").replace("ß", "=DF").replace("dave@", "da=\nve=40"), LETTER, *LETTER_IS,
+   "Windows-1252 in quoted-printable, with a soft line end in an address", "Content-Type: text/plain; charset=windows-1252\nContent-Transfer-Encoding: quoted-printable\n\n", 305)
+add("journal-ascii-8bit", wrapper(306, MS, parts("=_ms", "mixed", "Content-Type: text/plain; charset=us-ascii\n\n@@", RFC822 + LETTER)).replace("\n", "\r\n").encode()
+    .replace(b"@@", LINES.replace("\n", "\r\n").encode("latin-1")), *LETTER_IS, "journal", "says US-ASCII and holds 8-bit octets",
+    LETTER.replace("\n", "\r\n").encode(), "exchange")
+ms("journal-byte-order-mark", "\ufeff" + LINES, LETTER, *LETTER_IS, "a byte-order mark before the first label", "Content-Type: text/plain; charset=utf-8\n\n", 307)
+HTML = "<html><body>" + LINES.replace("<", "&lt;").replace(">", "&gt;").replace("\n", "<br>\n") + "</body></html>\n"
+ms("journal-html", HTML, LETTER, *LETTER_IS, "the envelope is HTML and nothing else", "Content-Type: text/html; charset=utf-8\n\n", 308)
+ms("journal-alternative", parts("=_alt", "alternative", "Content-Type: text/plain; charset=utf-8\n\n" + LINES, "Content-Type: text/html; charset=utf-8\n\n" + HTML), LETTER,
+   *LETTER_IS, "the envelope lies in a multipart/alternative", "", 309)
+add("journal-lf", wrapper(310, MS, parts("=_ms", "mixed", PLAIN_TEXT + LINES.replace("ü", "u").replace("ö", "o").replace("ß", "s"), RFC822 + M365)).encode(), *LETTER_IS, "journal",
+    "line ends of LF alone", M365.encode(), "exchange")
+
+# What the envelope says.
+ms("journal-on-behalf-of", "Sender: grace@example.com\nOn-Behalf-Of: frank@example.org\nMessage-Id: <m311@mua.example.net>\nSubject: x\nTo: zoe@example.net\n", M365,
+   "grace@example.com", "", "frank grace", "sent by a secretary: both are authors, and the recipients are outsiders", n=311)
+ms("journal-expanded-forwarded", envelope(312, "zoe@example.net", "To: yann@example.net, Expanded: board@example.com, Forwarded: erin@example.org",
+   "To: dave@example.com, Expanded: board@example.com", "Cc: carol@example.com, Forwarded: gone@example.net"), M365, "zoe@example.net",
+   "erin@example.org dave@example.com carol@example.com", "erin dave carol", "a list expanded, and a member who forwards to an outsider", n=312)
+ms("journal-own-address", envelope(313, "zoe@example.net", "To: archive@example.com", "Bcc: bob@example.com"), M365, "zoe@example.net", "bob@example.com", "bob",
+   "the mailbox's own address is no recipient", n=313)
+ms("journal-x500", envelope(314, "Unspecified Address", "To: /o=ExchangeLabs/ou=Exchange Administrative Group/cn=Recipients/cn=bob",
+   "To: IMCEAEX-_O=EXCHANGELABS_OU=X_CN=bob@example.com", "Cc: IMCEASMTP-alice+40example+2Ecom@tenant.onmicrosoft.com", "Bcc: SMTP:carol@example.com"), M365, None,
+   "alice@example.com carol@example.com", "alice carol", "names of Exchange's own, one of which hides an address", n=314)
+SPILT = mail(OUT, "bob@example.com", "=?utf-8?Q?Papers=0D=0ATo:_alice@example.com=0D=0ABcc:_carol@example.com?=", 315)
+ms("journal-subject-lines", "Sender: zoe@example.net\nMessage-Id: <m315@mua.example.net>\nSubject: Papers\nTo: alice@example.com\nBcc: carol@example.com\nTo: bob@example.com\n",
+   SPILT, "zoe@example.net", "bob@example.com", "bob", "line ends in the subject: lines that look like recipients and are the sender's", n=315, findings=["forged"])
+LOOK = mail(OUT, "frank@example.org", "Look", 316, "--=_m\n--=_msx\n\nX-MS-Journal-Report:\nSender: alice@example.com\nTo: bob@example.com\n --=_ms--\n")
+ms("journal-lookalike-body", envelope(316, "zoe@example.net", "To: frank@example.org"), LOOK, "zoe@example.net", "frank@example.org", "frank",
+   "the message inside holds lines that look like an envelope, and near-boundaries", n=316)
+ms("journal-same-message", envelope(301, "zoe@example.net", "Recipient: john.doe@example.com"), M365, "zoe@example.net", "john.doe@example.com", "john",
+   "a second report on the message of journal-m365: another part of its recipients", n=317)
+
+# Damage.
+add("journal-truncated", wrapper(318, MS, parts("=_ms", "mixed", PLAIN_TEXT + envelope(318, "zoe@example.net", "To: dave@example.com"), RFC822 + M365))[:-30],
+    "zoe@example.net", "dave@example.com", "dave", "journal", "cut in the message inside: its envelope is whole", kind="exchange", findings=["damaged"])
+add("journal-wrong-boundary", wrapper(319, MS, parts("=_ms", "mixed", PLAIN_TEXT + envelope(319, "zoe@example.net", "To: dave@example.com"), RFC822 + M365)
+    .replace("boundary=\"=_ms\"", "boundary=\"=_xx\"")), "", "", "@", "unknown", "its boundary is not there: no envelope can be read", findings=["damaged"])
+add("journal-header-only", wrapper(320, MS, parts("=_ms", "mixed", PLAIN_TEXT + envelope(320, "zoe@example.net", "To: dave@example.com"),
+    "Content-Type: text/rfc822-headers\n\n" + M365.split("\n\n")[0] + "\n")), "zoe@example.net", "dave@example.com", "dave", "journal",
+    "only the header of the message is there", kind="exchange", findings=["damaged"])
+CODED = base64.encodebytes(M365.replace("\n", "\r\n").encode()).decode()
+add("journal-encoded-message", wrapper(321, MS, parts("=_ms", "mixed", PLAIN_TEXT + envelope(321, "zoe@example.net", "To: dave@example.com"),
+    "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n" + CODED)), "zoe@example.net", "dave@example.com", "dave", "journal",
+    "the part that holds the message is in base64, which it must not be", CODED, "exchange", "base64")
+
+# Other servers.
+OLD = 'Sender: "Zoe Outside" <SMTP:zoe@example.net>\nMessage-ID: <m322@mua.example.net>\nRecipients:\n'
+add("exchange2003", wrapper(322, "Content-Identifier: ExJournalReport\n", parts("=_old", "mixed", PLAIN_TEXT + OLD
+    + '\t"Smith, Alice" <SMTP:alice@example.com>\n\tBob Jones <bob@example.com>\n\t"Nobody" <EX:/o=company/cn=nobody>\n', RFC822 + M365)), "zoe@example.net",
+    "alice@example.com bob@example.com", "alice bob", "journal", "Exchange 2003", M365, "exchange-2003")
+add("exchange2003-misspelt", wrapper(323, "Content-Identifer: ExJournalReport\n", parts("=_old", "mixed", PLAIN_TEXT + "Sender: zoe <zoe@example.net>\n"
+    "Message-ID: <m323@mua.example.net>\nRecipients:\n\tgrace@example.com\n\tyann@example.net\n", RFC822 + M365)), "zoe@example.net", "grace@example.com", "grace",
+    "journal", "the mark misspelt, the recipients bare", M365, "exchange-2003")
+add("exchange2003-copy", RP + "Delivered-To: archive@example.com\nContent-Identifier: ExJournalData\n" + received(324) + mail(OUT, "carol@example.com", "A copy", 324), "zoe@example.net",
+    "carol@example.com", "carol", "guess", "ExJournalData is a plain copy")
+add("workmail", wrapper(325, "X-WM-Journal-Report: journal\n", parts("----=_Part_1.2", "mixed", PLAIN_TEXT + envelope(325, "john.doe@example.com", "To: yann@example.net",
+    "Bcc: erin@example.org"), RFC822 + M365)), "john.doe@example.com", "erin@example.org", "erin john", "journal", "Amazon WorkMail", M365, "workmail")
+
+
+def intercept(name, n, account, operation, sender, recipients, users, note, frm="Postmaster <postmaster@example.com>", between="\n", **more):
+    text = f"Intercepted message for {account}.{between}Operation={operation}.\n"
+    add(name, wrapper(n, "Auto-Submitted: auto-replied (zimbra; intercept)\n", parts("----=_Part_77", "mixed", "Content-Type: text/plain; charset=utf-8\n\n" + text,
+        RFC822 + M365), frm, subject=f"Intercept message for {account}: Papers"), sender, recipients, users, note=note, **more)
+
+
+ZIMBRA = {"confidence": "journal", "inner": M365, "kind": "zimbra"}
+intercept("zimbra-arrived", 326, "john.doe@example.com", "add message, folder=Inbox, folder ID=2", "zoe@example.net", "john.doe@example.com", "john",
+          "Zimbra: what arrives is for the account", **ZIMBRA)
+intercept("zimbra-sent", 327, "bob@example.com", "add message, folder=Sent, folder ID=5", "bob@example.com", "", "bob", "what lies in Sent is the account's own", between="", **ZIMBRA)
+intercept("zimbra-draft", 328, "bob@example.com", "save draft, folder=Drafts, folder ID=6", "bob@example.com", "", "bob", "and so is a draft", **ZIMBRA)
+intercept("zimbra-forged", 329, "bob@example.com", "add message, folder=Inbox, folder ID=2", "", "", "@", "anybody can write such a subject: From is an outsider's",
+          frm=OUT, confidence="unknown", findings=["forged"])
+
+# In non-delivery reports, and in each other.
+NOTICE = "Content-Type: text/plain\n\nIt could not be delivered.\n"
+STATUS = "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mail.example.com\n\nFinal-Recipient: rfc822; journal@example.com\nAction: failed\nStatus: 4.4.7\n"
+LOST = wrapper(330, MS, parts("=_lost", "mixed", PLAIN_TEXT + envelope(330, "zoe@example.net", "To: dave@example.com"), RFC822 + M365))
+OTHER = wrapper(331, MS, parts("=_other", "mixed", PLAIN_TEXT + envelope(331, "zoe@example.net", "To: erin@example.org"), RFC822 + mail(OUT, "erin@example.org", "Other", 331)))
+
+
+def returned(name, n, sender, recipients, users, note, *each, confidence="journal", top="Delivered-To: archive@example.com\n", to="archive@example.com", **more):
+    add(name, wrapper(n, "X-MS-Exchange-Message-Is-Ndr:\n", parts("=_ndr", "report; report-type=delivery-status", NOTICE, *each), "MAILER-DAEMON@mail.example.com", to, top=top,
+                      subject="Undeliverable: Papers"), sender, recipients, users, confidence, note, **more)
+
+
+returned("journal-global-in-bounce", 332, "zoe@example.net", "dave@example.com", "dave", "returned as message/global", STATUS, "Content-Type: message/global\n\n" + LOST,
+         inner=M365, kind="exchange")
+returned("journal-deep-in-bounce", 333, "zoe@example.net", "dave@example.com", "dave", "returned one level deeper", STATUS, parts("=_mixed", "mixed", NOTICE, RFC822 + LOST),
+         inner=M365, kind="exchange")
+returned("journals-in-bounce", 334, "zoe@example.net", "dave@example.com erin@example.org", "dave erin", "two reports in one: their recipients add up", STATUS, RFC822 + LOST,
+         RFC822 + OTHER, kind="exchange", findings=["contradictory"])
+returned("journal-cut-in-bounce", 335, "zoe@example.net", "dave@example.com", "dave", "the bounce returns only the beginning of the report", STATUS, RFC822 + LOST[:-60],
+         kind="exchange", findings=["damaged"])
+returned("journal-header-in-bounce", 336, "", "", "@", "the bounce returns only the report's header, which names nobody", STATUS,
+         "Content-Type: text/rfc822-headers\n\n" + LOST.split("\n\n")[0] + "\n", confidence="unknown")
+returned("notification", 337, "", "alice@example.com", "alice", "a real notification has Original-Recipient, too", STATUS.replace("failed", "relayed")
+         .replace("Action", "Original-Recipient: rfc822;carol@example.com\nAction"), RFC822 + M365, confidence="envelope", top="Delivered-To: alice@example.com\n", to="alice@example.com")
+add("journal-attached", RP + "Delivered-To: alice@example.com\n" + received(338) + head(OUT, "alice@example.com", "Fwd: Papers", 338)
+    + parts("=_fwd", "mixed", PLAIN_TEXT + "See the report.\n", RFC822 + LOST), "zoe@example.net", "alice@example.com", "alice", "envelope", "a report that is merely attached is none")
+add("journal-of-journal", wrapper(339, MS, parts("=_up", "mixed", PLAIN_TEXT + envelope(339, "journal@example.com", "To: archive@example.com"), RFC822 + LOST)),
+    "zoe@example.net", "dave@example.com", "dave", "journal", "one server journals what another one's journal sends to the mailbox", M365, "exchange")
+add("journal-of-forgery", wrapper(340, MS, parts("=_up", "mixed", PLAIN_TEXT + envelope(340, "zoe@example.net", "To: archive@example.com"), RFC822 + LOST)),
+    "zoe@example.net", "", "@", "unknown", "an outsider sent the mailbox a report: only the journal's own word counts", LOST, "exchange")
+
+# Forgery.
+FAKE = parts("=_ms", "mixed", PLAIN_TEXT + envelope(341, "alice@example.com", "To: carol@example.com"), RFC822 + M365)
+add("journal-forged-by-catchall", wrapper(341, MS, FAKE, OUT, "bob@example.com", "<zoe@example.net>", "X-Original-To: bob@example.com\nDelivered-To: archive@example.com\n"),
+    "zoe@example.net", "bob@example.com", "bob", "envelope", "the catch-all wrote its own address below the user's: not a report", findings=["forged"])
+add("journal-forged-as-list", wrapper(342, MS + "List-Post: <mailto:bob@example.com>\n", FAKE, OUT, "carol@example.com", "<bob-bounces@example.com>", "Delivered-To: bob@example.com\n"),
+    "bob-bounces@example.com", "carol@example.com", "carol", "guess", "the sender calls the user a mailing list: not a report all the same", findings=["forged"])
 
 SPECIAL = len(made)
 
