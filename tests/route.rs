@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::routing::{Profile, messages, recipients, routes, shared, stream};
+use common::routing::{Profile, messages, recipients, routes, shared, stream, users};
 use mdrop::record::{Role, Route};
 use mdrop::stream::{Journal, Routing, StreamReader};
 use serde::Deserialize;
@@ -16,10 +16,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 const DOMAINS: &str = "domains = [\"example.com\", \"example.org\"]\nown-addresses = [\"archive@example.com\"]\n";
-
-fn users(route: &Route) -> BTreeSet<&str> {
-    route.filings.iter().map(|filing| filing.user.as_str()).collect()
-}
 
 #[test]
 fn a_message_passes_with_its_octets_and_what_was_decided() {

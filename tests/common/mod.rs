@@ -8,4 +8,5 @@ pub mod daemon;
 pub mod dovecot;
 pub mod routing;
 pub mod served;
+pub mod slapd;
 pub mod tools;

@@ -3,6 +3,7 @@
 use mdrop::identity::{Account, Origin, Place, Uid, UidValidity};
 use mdrop::record::{Record, Route, V1};
 use mdrop::stream::{Measure, Meta, StreamWriter};
+use mdrop::time::Time;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -11,14 +12,19 @@ use std::process::{Command, Output, Stdio};
 
 /// A stream of messages, with UIDs from 1.
 pub fn stream(messages: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    stream_received(&messages.iter().map(|octets| (octets, None)).collect::<Vec<_>>())
+}
+
+/// A stream of messages, each with when the server took it.
+pub fn stream_received(messages: &[(impl AsRef<[u8]>, Option<Time>)]) -> Vec<u8> {
     let mut writer = StreamWriter::new(Vec::new());
-    for (uid, octets) in (1..).zip(messages) {
+    for (uid, (octets, received)) in (1..).zip(messages) {
         let mut measure = Measure::default();
         measure.update(octets.as_ref());
         let (size, digest, eol) = measure.finish();
         let place = Place::Imap { mailbox: "INBOX".into(), uidvalidity: UidValidity(9), uid: Uid(uid) };
         let origin = Origin { account: Account { name: "acme".into(), login: "a@b".into() }, place };
-        let meta = Meta { v: V1, origin, size, digest, eol, received: None, server_size: None, flags: Vec::new(), route: None };
+        let meta = Meta { v: V1, origin, size, digest, eol, received: *received, server_size: None, flags: Vec::new(), route: None };
         writer.write_octets(&meta, &mut octets.as_ref()).unwrap();
     }
     writer.finish().unwrap()
@@ -36,6 +42,16 @@ impl Profile {
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         Self(folder)
+    }
+
+    /// A file beside the profile.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file beside the profile.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
     }
 
     /// Runs mdrop-route with it.
@@ -68,6 +84,11 @@ pub fn routes(lines: &[u8]) -> Vec<Route> {
         other => panic!("not a route: {other:?}"),
     };
     lines.split_inclusive(|b| *b == b'\n').map(route).collect()
+}
+
+/// The users under whom a message is filed.
+pub fn users(route: &Route) -> BTreeSet<&str> {
+    route.filings.iter().map(|filing| filing.user.as_str()).collect()
 }
 
 /// The recipients of a record, in lower case.

@@ -9,6 +9,7 @@ use crate::evidence::{Header, SenderCandidate};
 use crate::folder::Values;
 use crate::judge::{self, Judged, Verdict};
 use crate::policy::Policy;
+use crate::whose::Lookup;
 use crate::{explain, sender, verp};
 use mdrop::address::Address;
 use mdrop::journal::{Format, Line, Report, Source};
@@ -35,6 +36,8 @@ pub struct Decision {
     pub findings: Vec<(&'static str, String)>,
     /// Whether a journal report says that somebody of a local domain sent it.
     pub is_sent: bool,
+    /// At which moment it was asked whose an address is; none if it is not known.
+    pub moment: Option<Time>,
     /// Whether nobody known has it.
     pub is_unknown: bool,
     /// Why policy leaves it out.
@@ -75,7 +78,7 @@ pub struct Delivery<'a> {
     pub account: &'a str,
     /// The mailbox that it was found in.
     pub mailbox: &'a str,
-    /// When it was delivered.
+    /// When the server took it, as far as the server tells.
     pub moment: Option<Time>,
 }
 
@@ -107,9 +110,12 @@ pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, deliver
         reject(&judged, &answer, &named, &mut decision);
     }
     report_forgery(&judged, &named, &mut decision);
-    let authors = authors(policy, header, report, &answer.found);
+    decision.moment = header.clock.at(answer.hop, hops, delivery.moment);
+    let mut lookup = Lookup::new(&policy.directory, decision.moment);
+    let authors = authors(policy, header, report, &answer.found, &mut lookup);
+    file(policy, answer.found, &authors, delivery, &mut lookup, &mut decision);
+    decision.findings.extend(lookup.findings());
     decision.is_sent = report.is_some_and(|report| is_ours(policy, report));
-    file(policy, answer.found, &authors, delivery, &mut decision);
     if explaining {
         explain::complete(policy, header, &judged, report, hops, &mut decision);
     }
@@ -300,19 +306,21 @@ fn report_forgery(judged: &[Judged], named: &HashSet<String>, decision: &mut Dec
 type Author = (String, Address, Evidence);
 
 /// Those of ours who wrote the message.
-fn authors(policy: &Policy, header: &Header, report: Option<&Report>, found: &[Found]) -> Vec<Author> {
-    let author = |address: &Address, evidence: Evidence| {
-        let local = policy.directory.resolve(address).filter(|local| !local.own)?;
-        Some((local.user?, address.clone(), evidence))
+fn authors(policy: &Policy, header: &Header, report: Option<&Report>, found: &[Found], lookup: &mut Lookup) -> Vec<Author> {
+    let mut author = |address: &Address, evidence: &Evidence| -> Vec<Author> {
+        let is_ours = policy.directory.resolve(address).is_some_and(|local| !local.own);
+        let users = if is_ours { lookup.users(address) } else { Vec::new() };
+        users.into_iter().map(|user| (user, address.clone(), evidence.clone())).collect()
     };
     if let Some(report) = report {
         let lines = report.senders().flat_map(|line| line.addresses.iter().map(move |address| (address, line_evidence(line))));
-        return lines.filter_map(|(address, evidence)| author(address, evidence)).collect();
+        return lines.flat_map(|(address, evidence)| author(address, &evidence)).collect();
     }
-    let of = |senders: Vec<&SenderCandidate>| {
-        senders.into_iter().filter_map(|one| author(one.address.as_ref()?, one.place.evidence())).collect()
+    let mut of = |senders: Vec<&SenderCandidate>| -> Vec<Author> {
+        let named = senders.into_iter().filter_map(|one| Some((one.address.as_ref()?, one.place.evidence())));
+        named.flat_map(|(address, evidence)| author(address, &evidence)).collect()
     };
-    let authors: Vec<Author> = of(sender::authors(header));
+    let authors = of(sender::authors(header));
     // What one of ours sent on to outsiders is that user's, where it is nobody else's.
     if authors.is_empty() && header.is_resent && found.is_empty() { of(sender::resenders(header)) } else { authors }
 }
@@ -324,7 +332,7 @@ fn is_ours(policy: &Policy, report: &Report) -> bool {
 }
 
 /// Files the message under everybody known, once a role, and asks the policy about the rest.
-fn file(policy: &Policy, found: Vec<Found>, authors: &[Author], delivery: &Delivery, decision: &mut Decision) {
+fn file(policy: &Policy, found: Vec<Found>, authors: &[Author], delivery: &Delivery, lookup: &mut Lookup, decision: &mut Decision) {
     let mut named = HashSet::new();
     let mut filed = HashSet::new();
     let exact = found.iter().any(|one| one.local.exact);
@@ -332,10 +340,14 @@ fn file(policy: &Policy, found: Vec<Found>, authors: &[Author], delivery: &Deliv
         if !named.insert(address.normal()) || local.exact != exact {
             continue;
         }
-        if let Some(user) = local.user.as_ref().filter(|user| filed.insert((*user).clone())) {
+        let users = lookup.users(&address);
+        for user in users.iter().filter(|user| filed.insert((*user).clone())) {
             decision.filings.push(filing(policy, user, Role::Recipient, Some((&address, &evidence)), delivery));
         }
-        decision.recipients.push(Recipient { address: Some(address.spelt()), user: local.user, evidence });
+        let nobody = users.is_empty().then_some(None);
+        for user in users.into_iter().map(Some).chain(nobody) {
+            decision.recipients.push(Recipient { address: Some(address.spelt()), user, evidence: evidence.clone() });
+        }
     }
     let mut sent = HashSet::new();
     for (user, address, evidence) in authors.iter().filter(|(user, ..)| policy.file_senders && sent.insert(user.clone())) {

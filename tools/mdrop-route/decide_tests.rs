@@ -299,3 +299,12 @@ fn the_sender_is_that_of_the_hop_that_decided() {
         assert_eq!(sender(message).as_deref(), expected, "{message}");
     }
 }
+
+#[test]
+fn the_reader_in_a_return_path_is_known_by_name_and_not_by_a_wildcard() {
+    let message = "Return-Path: <roses-return-7-frank=example.com@l.example>\nTo: roses@l.example\n";
+    let of = |users: &str| filings(&decide_with(&settings(), Some(users), message));
+    let rest = "[[user]]\nname = \"boss\"\naliases = [\"*@example.com\"]\n";
+    assert_eq!(of(rest), ["@catchall recipient"]);
+    assert_eq!(of(&format!("{rest}[[user]]\nname = \"frank@example.com\"\n")), ["frank@example.com recipient"]);
+}

@@ -4,6 +4,7 @@
 //! order of the envelope fields inside one hop is a table, since servers write what was addressed before what it expanded to,
 //! and Delivered-To often after aliases.
 
+use crate::moment::Clock;
 use crate::policy::{Policy, TrustedField};
 use crate::received::{self, Received};
 use mdrop::address::{self, Address};
@@ -164,6 +165,8 @@ pub struct Header {
     pub report: Option<Format>,
     /// The Content-Type field's value, unfolded; empty where there is none.
     pub content_type: Vec<u8>,
+    /// When it was delivered; read only where that decides.
+    pub clock: Clock,
 }
 
 /// Whether a field of this name is read in any case.
@@ -227,6 +230,9 @@ impl<'a> Reader<'a> {
 
     fn field(&mut self, field: &Field, cut: bool) {
         self.line = self.line.saturating_add(1);
+        if self.policy.directory.is_dated() {
+            self.header.clock.read(field);
+        }
         let Some((rank, (name, kind))) = FIELDS.iter().enumerate().find(|(_, (name, _))| field.is(name)) else {
             return self.added_field(field, cut);
         };

@@ -13,6 +13,7 @@ use mdrop::address::Address;
 use mdrop::journal::{Report, Source};
 use mdrop::octets::Octets;
 use mdrop::record::{Evidence, Kind, Rejected, Role};
+use mdrop::time::Time;
 use std::collections::{HashMap, HashSet};
 
 /// One candidate: what it names, and where it stands.
@@ -37,7 +38,7 @@ pub fn complete(policy: &Policy, header: &Header, judged: &[Judged], report: Opt
     let hops = if report.is_some() { u32::MAX } else { hops };
     let authors = authors(decision);
     for candidate in senders(header, report) {
-        if !is_sender(&candidate, decision) && !is_author(policy, &candidate, &authors) {
+        if !is_sender(&candidate, decision) && !is_author(policy, &candidate, &authors, decision.moment) {
             let why = why_not_sender(&candidate, hops, decision);
             decision.rejected.push(rejected(candidate, why));
         }
@@ -85,12 +86,10 @@ fn authors(decision: &Decision) -> HashSet<Key> {
 }
 
 /// Whether the candidate is an author under whom the message is filed, which the filing shows.
-fn is_author(policy: &Policy, candidate: &Shown, authors: &HashSet<Key>) -> bool {
-    user_of(policy, &candidate.address).is_some_and(|user| authors.contains(&key(Some(&user.as_str().into()), &candidate.evidence)))
-}
-
-fn user_of(policy: &Policy, address: &Octets) -> Option<String> {
-    policy.directory.resolve(&Address::parse(&address.lossy())?)?.user
+fn is_author(policy: &Policy, candidate: &Shown, authors: &HashSet<Key>, at: Option<Time>) -> bool {
+    let address = Address::parse(&candidate.address.lossy()).filter(|address| policy.directory.resolve(address).is_some());
+    let users = address.map(|address| policy.directory.whose(&address, at).users).unwrap_or_default();
+    users.iter().any(|user| authors.contains(&key(Some(&user.as_str().into()), &candidate.evidence)))
 }
 
 /// What may name a recipient: the header's fields, and the lines of a report.

@@ -10,6 +10,7 @@ mod explain;
 mod folder;
 mod judge;
 mod missing;
+mod moment;
 mod peer;
 mod policy;
 mod received;
@@ -17,6 +18,7 @@ mod sender;
 mod stage;
 mod tally;
 mod verp;
+mod whose;
 
 use clap::Parser;
 use mdrop::error::Result;

@@ -181,15 +181,15 @@ fn seen(policy: &Policy, header: &Header, report: Option<&Report>, decision: &De
     let written = if report.is_none() { sender::authors(header) } else { Vec::new() };
     let reported = report.into_iter().flat_map(Report::senders).flat_map(|line| &line.addresses);
     for address in written.into_iter().filter_map(|one| one.address.as_ref()).chain(reported) {
-        if is_nobodys(policy, address) {
+        if is_nobodys(policy, address, decision.moment) {
             seen.entry(base(address)).or_default().sender = true;
         }
     }
     seen
 }
 
-fn is_nobodys(policy: &Policy, address: &Address) -> bool {
-    policy.directory.resolve(address).is_some_and(|local| !local.own && local.user.is_none())
+fn is_nobodys(policy: &Policy, address: &Address, at: Option<Time>) -> bool {
+    policy.directory.resolve(address).is_some_and(|local| !local.own) && policy.directory.whose(address, at).users.is_empty()
 }
 
 #[cfg(test)]

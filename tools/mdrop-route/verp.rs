@@ -54,10 +54,11 @@ fn user_before(directory: &Directory, text: &str, domain: &str) -> Option<Addres
     if directory.has_users() {
         let delimiters: Vec<usize> = text.match_indices(['-', '+', '=', '_']).map(|(at, _)| at + 1).collect();
         let recent = delimiters.get(delimiters.len().saturating_sub(8)..).unwrap_or_default();
-        let starts = std::iter::once(0).chain(recent.iter().copied());
-        let known = starts.filter_map(|start| Address::from_parts(text.get(start..)?, domain));
-        let known = known.filter(|a| directory.resolve(a).is_some_and(|local| local.user.is_some()));
-        return known.into_iter().next();
+        let starts = || std::iter::once(0).chain(recent.iter().copied());
+        let whole = || starts().filter_map(|start| Address::from_parts(text.get(start..)?, domain));
+        // What a wildcard fits is not known by name, and what stands before a hyphen may be the list's.
+        let is_detailed = |address: &Address| !address.local().contains('-') && directory.names_base(address);
+        return whole().find(|address| directory.names(address)).or_else(|| whole().find(is_detailed));
     }
     Address::from_parts(behind_mark(text).or_else(|| behind_number(text)).or_else(|| (!text.contains(DELIMITERS)).then_some(text))?, domain)
 }

@@ -5,9 +5,11 @@
 //! patient with them: mailparse refuses a whole list for one bad element and keeps source routes and some commas inside addresses.
 //! Everything is linear in the value's length, and a value of any length takes the memory of one element.
 
+mod fold;
 mod scan;
 
 use crate::octets::Octets;
+use fold::fold_local;
 use scan::{BLANK, Element, JOINT, Text, elements};
 use std::fmt::Write as _;
 
@@ -19,9 +21,6 @@ const LONGEST: usize = 1000;
 const LONGEST_DOMAIN: usize = 255;
 /// What some programs write before an address.
 const SCHEMES: [&[u8]; 2] = [b"mailto:", b"smtp:"];
-/// The only characters beyond ASCII whose lower case is in ASCII: the sign of the unit kelvin is no k.
-const KELVIN: char = '\u{212a}';
-
 /// One address: as it was spelt, and folded for comparing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
@@ -67,7 +66,7 @@ impl Address {
         Octets::from(self.spelt.as_slice())
     }
 
-    /// The local part, unquoted and in lower case.
+    /// The local part, unquoted, in lower case and composed.
     #[must_use]
     pub fn local(&self) -> &str {
         &self.local
@@ -89,6 +88,12 @@ impl Address {
     #[must_use]
     pub fn normal_with(&self, local: &str) -> String {
         format!("{}@{}", quoted(local), self.domain)
+    }
+
+    /// Whether any of the local part was written in quotes, in which nothing has a meaning of its own.
+    #[must_use]
+    pub fn is_quoted(&self) -> bool {
+        self.spelt.contains(&b'"')
     }
 
     /// The same address with the first octets of its local part taken away, where they are `prefix` in any case.
@@ -291,17 +296,6 @@ fn unquote(local: &[u8]) -> Option<Vec<u8>> {
         out.push(b);
     }
     (!quoted && !out.is_empty()).then_some(out)
-}
-
-/// Lower case; octets that are not UTF-8 are kept apart by an escape, so that no two of them become one user. None where control
-/// characters would be in it, or nothing. Not normalised (RFC 6532 section 3.1): the servers that deliver compare octets.
-fn fold_local(local: &[u8]) -> Option<String> {
-    let folded = match std::str::from_utf8(local) {
-        Ok(text) if text.is_ascii() => text.to_ascii_lowercase(),
-        Ok(text) => text.split(KELVIN).map(str::to_lowercase).collect::<Vec<_>>().join(KELVIN.encode_utf8(&mut [0; 4])),
-        Err(_) => local.escape_ascii().to_string().to_lowercase(),
-    };
-    (!folded.is_empty() && !folded.contains(char::is_control)).then_some(folded)
 }
 
 /// The local part as it must be written before an @ (RFC 5322 section 3.4.1).

@@ -2,11 +2,13 @@
 //!
 //! A profile names secrets and commands that are run, so one that others may read or write is not used.
 
+use crate::command::Running;
 use crate::error::{Error, Result, Status};
-use crate::profile::{Profile, RouteSettings};
+use crate::profile::{Profile, RouteSettings, UsersFormat};
 use crate::users::Users;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Reads the profile that `-p` names: a path if it holds a `/` or ends in `.toml`, else a name.
 ///
@@ -27,16 +29,40 @@ pub fn load(wanted: &str) -> Result<Profile> {
     Ok(profile)
 }
 
-/// Reads the users file that the settings name; none if they name none.
+/// How long a users-command may take.
+const USERS_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How much a users-command may print, in octets.
+const LONGEST_USERS: u64 = 256 << 20;
+
+/// Reads the users list that the settings name, from its file or its command; none if they name none.
 ///
 /// # Errors
-/// [`Status::NoInput`] if there is no such file, [`Status::Config`] if its text is wrong.
+/// [`Status::NoInput`] if there is no such file; [`Status::TryAgain`] if the command fails or prints nothing, since the directory it asks may
+/// be down; [`Status::Config`] if the list's text is wrong.
 pub fn load_users(settings: &RouteSettings) -> Result<Option<Users>> {
+    if let Some(command) = &settings.users_command {
+        return users_of_command(command).map(Some).map_err(|e| e.about("users-command"));
+    }
     let Some(path) = &settings.users else { return Ok(None) };
     let about = |error: Error| error.about(path.display().to_string());
     let text = std::fs::read(path).map_err(|e| about(Error::io("read", e)))?;
-    let text = String::from_utf8(text).map_err(|_| about(Error::new(Status::Config, "not UTF-8")))?;
-    Users::parse(&text).map(Some).map_err(about)
+    let text = String::from_utf8(text).map_err(|_| about(Error::new(Status::Config, "not UTF-8 text")))?;
+    let users = match settings.users_format() {
+        UsersFormat::Toml => Users::parse(&text),
+        UsersFormat::Virtual => Users::parse_virtual(&text, settings),
+    };
+    users.map(Some).map_err(about)
+}
+
+fn users_of_command(command: &str) -> Result<Users> {
+    let run = Running { command, timeout: USERS_TIMEOUT, longest: LONGEST_USERS, failure: Status::TryAgain };
+    let text = run.output()?;
+    let text = String::from_utf8(text).map_err(|_| Error::new(Status::Config, "its output is not UTF-8"))?;
+    if text.trim().is_empty() {
+        return Err(Error::new(Status::TryAgain, "printed nothing"));
+    }
+    Users::parse_lines(&text)
 }
 
 /// The archive's folder: the one named on the command line, else the profile's.

@@ -3,8 +3,10 @@
 //! Unknown keys are errors, because a key that is misspelt and passed over would be a setting the administrator believes in.
 
 mod auth;
+mod mistakes;
 
 pub use auth::Auth;
+pub use mistakes::{hint, parse_toml};
 
 use crate::error::{Error, Result, Status};
 use crate::identity::Account;
@@ -203,14 +205,28 @@ pub enum Unknown {
     Skip,
 }
 
+/// The form of a users file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UsersFormat {
+    /// TOML.
+    Toml,
+    /// A Postfix virtual(5) map.
+    Virtual,
+}
+
 /// `[route]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct RouteSettings {
     /// The local domains.
     pub domains: Vec<String>,
-    /// The users file; without one every address in the domains is its own user.
+    /// The users file; without one, or a command, every address in the domains is its own user.
     pub users: Option<PathBuf>,
+    /// In what form it is; by default as its name says.
+    pub users_format: Option<UsersFormat>,
+    /// A shell command that prints the users.
+    pub users_command: Option<String>,
     /// What becomes of a message for nobody known.
     pub unknown: Unknown,
     /// Under whom it is filed then, in place of `@catchall`.
@@ -230,10 +246,19 @@ pub struct RouteSettings {
     pub trusted_by: Vec<String>,
     /// Who may send journal reports.
     pub journal_from: Vec<String>,
-    /// What separates user and detail in a local part; empty for nothing.
+    /// The characters of which each separates user and detail in a local part; empty for none.
     pub subaddress: String,
     /// Whether mail is filed under its sender, too.
     pub file_senders: bool,
+}
+
+impl RouteSettings {
+    /// The form of the users file: as told, else TOML if its name ends in `.toml`, and a virtual(5) map if not.
+    #[must_use]
+    pub fn users_format(&self) -> UsersFormat {
+        let is_toml = self.users.as_ref().is_some_and(|path| path.extension().is_some_and(|e| e == "toml"));
+        self.users_format.unwrap_or(if is_toml { UsersFormat::Toml } else { UsersFormat::Virtual })
+    }
 }
 
 impl Default for RouteSettings {
@@ -241,6 +266,8 @@ impl Default for RouteSettings {
         Self {
             domains: Vec::new(),
             users: None,
+            users_format: None,
+            users_command: None,
             unknown: Unknown::default(),
             catchall: None,
             folder: "{mailbox}".into(),
@@ -405,6 +432,12 @@ impl Profile {
     fn check(&self) -> Result<()> {
         let account = &self.account;
         let wrong = |what: &str| Err(Error::new(Status::Config, what));
+        if self.route.users.is_some() && self.route.users_command.is_some() {
+            return wrong("[route] users and users-command can't both be set");
+        }
+        if self.route.users.is_none() && self.route.users_format.is_some() {
+            return wrong("[route] users-format is for users");
+        }
         if account.format.is_some() && account.protocol != Protocol::Mbox {
             return wrong("[account] format is for protocol = \"mbox\"");
         }
@@ -432,44 +465,6 @@ impl Profile {
         }
         auth::check(account)
     }
-}
-
-/// Reads TOML; an error has its line and, for an unknown key, the nearest one that is known.
-///
-/// # Errors
-/// [`Status::Config`].
-pub fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
-    toml::from_str(text).map_err(|e| {
-        let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let mut what = e.message().lines().next().unwrap_or("not TOML").to_owned();
-        if let Some((unknown, known)) = unknown_key(e.message()) {
-            let nearest = known.into_iter().min_by_key(|key| distance(key, unknown));
-            let hint = nearest.map(|nearest| format!("; did you mean “{nearest}”?")).unwrap_or_default();
-            what = format!("unknown key “{unknown}”{hint}");
-        }
-        Error::new(Status::Config, what).about(format!("line {line}"))
-    })
-}
-
-/// The unknown key and the known ones from serde's words for it: names in back quotes, the unknown one first.
-fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
-    let names = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
-    let mut names = names.map(|name| name.trim_end_matches(','));
-    Some((names.next()?, names.collect()))
-}
-
-/// The Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let change = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

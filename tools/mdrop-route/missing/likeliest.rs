@@ -72,11 +72,12 @@ const RULES: [Rule; 6] = [
 
 impl Likeliest {
     /// The users of a list, as pairs of address and user.
-    pub fn new<'u>(addresses: impl Iterator<Item = (&'u str, &'u str)>) -> Self {
+    pub fn new<'u>(addresses: impl IntoIterator<Item = (impl Into<String>, &'u str)>) -> Self {
         let mut all = Self::default();
         for (address, user) in addresses {
+            let address: String = address.into();
             let Some((local, _)) = address.rsplit_once('@') else { continue };
-            all.add(Alias { address: address.into(), user: user.into(), words: words(local) }, local);
+            all.add(Alias { address: address.clone(), user: user.into(), words: words(local) }, local);
         }
         all
     }
@@ -287,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_surest_rule_that_fits_answers_and_several_are_never_one() {
-        let all = Likeliest::new(USERS.into_iter());
+        let all = Likeliest::new(USERS);
         let cases: [(&str, Option<&str>, &str); 22] = [
             ("info@example.net", None, "alice: the same name in another domain: info@example.com"),
             ("sales@example.net", None, "several bob carol"),

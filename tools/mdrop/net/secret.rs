@@ -2,16 +2,13 @@
 //!
 //! A command, a private file or a systemd credential; never an argument or the environment, which other users can read.
 
+use crate::command::Running;
 use crate::config::read_private;
 use crate::error::{Error, Result, Status};
-use crate::interrupt;
 use crate::profile::Profile;
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// More than any password has, in octets.
 const LONGEST_OUTPUT: u64 = 64 << 10;
@@ -105,58 +102,9 @@ fn token_in(text: &str) -> Result<Secret> {
 
 /// The first line that the command prints, once it has ended well; both within `timeout`.
 fn from_command(key: &str, command: &str, timeout: Duration) -> Result<String> {
-    let failed = |what: String| Error::new(Status::NoPermission, what).about(key);
-    let spawned = Command::new("/bin/sh").args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let mut child = spawned.map_err(|e| failed(format!("can't be started: {e}")))?;
-    let (sender, receiver) = mpsc::channel();
-    if let Some(stdout) = child.stdout.take() {
-        // A command may leave something behind that keeps its output open, so the line is waited for and not the end.
-        std::thread::spawn(move || {
-            let mut line = Vec::new();
-            let read = BufReader::new(stdout.take(LONGEST_OUTPUT)).read_until(b'\n', &mut line);
-            let _ = sender.send(read.map(|_| line));
-        });
-    }
-    let ended = wait(&mut child, &receiver, timeout);
-    if ended.is_err() {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    let (status, line) = ended.map_err(|e| e.about(key))?;
-    if !status.success() {
-        return Err(failed(format!("failed with {status}")));
-    }
-    String::from_utf8(line).map_err(|_| failed("its output is not UTF-8".into()))
-}
-
-type Line = std::io::Result<Vec<u8>>;
-
-/// Waits for the command's end and its first line, in steps that look at the stop flag.
-fn wait(child: &mut Child, lines: &mpsc::Receiver<Line>, timeout: Duration) -> Result<(ExitStatus, Vec<u8>)> {
-    let error = |e| Error::io("wait", e).with_status(Status::System);
-    let began = Instant::now();
-    let mut line = None;
-    loop {
-        if line.is_none() {
-            line = lines.recv_timeout(Duration::from_millis(20)).ok().transpose().map_err(error)?;
-        } else {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        if let Some(status) = child.try_wait().map_err(error)? {
-            if let Some(line) = line.take() {
-                return Ok((status, line));
-            }
-            if !status.success() {
-                return Ok((status, Vec::new()));
-            }
-        }
-        if interrupt::requested() {
-            return Err(interrupt::error());
-        }
-        if began.elapsed() > timeout {
-            return Err(Error::new(Status::NoPermission, format!("gave nothing within {} seconds", timeout.as_secs())));
-        }
-    }
+    let run = Running { command, timeout, longest: LONGEST_OUTPUT, failure: Status::NoPermission };
+    let line = run.first_line().map_err(|e| e.about(key))?;
+    String::from_utf8(line).map_err(|_| Error::new(Status::NoPermission, "its output is not UTF-8").about(key))
 }
 
 fn from_credential(profile: &str) -> Result<String> {
