@@ -164,7 +164,7 @@ fn strict(element: &Element) -> Vec<Address> {
     let text = behind_words(&element.plain.octets, [b"delivery", b"to"]);
     let mut addresses = Vec::new();
     for word in text.split(|b| *b == BLANK) {
-        match plain_spec(without_scheme(word)) {
+        match plain_spec(word) {
             Some(address) => addresses.push(address),
             None if word.eq_ignore_ascii_case(b"via") => break,
             None => return Vec::new(),
@@ -220,7 +220,7 @@ fn plain_spec(octets: &[u8]) -> Option<Address> {
     if octets.len() > LONGEST {
         return None;
     }
-    let mut spelt = behind_route(octets)?;
+    let mut spelt = without_scheme(behind_route(octets)?);
     if let [b'\'', inner @ .., b'\''] = spelt {
         spelt = inner;
     }

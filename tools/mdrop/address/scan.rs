@@ -35,6 +35,8 @@ pub struct Text {
     pub is_cut: bool,
     blank: bool,
     comment: bool,
+    /// Whether a closing bracket has just been passed, behind which no word goes on.
+    closed: bool,
 }
 
 impl Text {
@@ -66,14 +68,13 @@ impl Text {
     /// Adds one octet that is no blank, and before it the mark for what was passed over.
     fn put(&mut self, octet: u8) {
         let (blank, comment) = (std::mem::take(&mut self.blank), std::mem::take(&mut self.comment));
+        let closed = std::mem::take(&mut self.closed);
         let last = self.octets.last().copied();
         let joins = matches!(last, Some(b'.' | b'@' | b'[')) || matches!(octet, b'.' | b'@' | b']');
-        let mark = match (blank, comment, joins) {
+        let mark = match (blank, comment) {
             _ if last.is_none() => None,
-            (true, _, true) => Some(JOINT),
-            (true, _, false) => Some(BLANK),
-            (false, true, false) => Some(BROKEN),
-            (false, ..) => None,
+            (true, _) => Some(if joins && !closed { JOINT } else { BLANK }),
+            (false, comment) => (closed || (comment && !joins)).then_some(BROKEN),
         };
         if self.octets.len() + 1 < LONGEST {
             self.octets.extend(mark);
@@ -178,10 +179,8 @@ impl Elements<'_> {
     }
 
     fn close(&mut self) {
-        if self.depth == 0 {
-            self.current.is_broken = true;
-            self.current.plain.comment = true;
-        }
+        self.current.is_broken |= self.depth == 0;
+        self.text().closed = true;
         self.depth = self.depth.saturating_sub(1);
         self.touches = self.depth == 0;
     }
