@@ -11,7 +11,14 @@ use std::process::{Command, Output, Stdio};
 
 /// A stream of messages, with UIDs from 1.
 pub fn stream(messages: &[impl AsRef<[u8]>]) -> Vec<u8> {
-    let mut writer = StreamWriter::new(Vec::new());
+    let mut stream = Vec::new();
+    write_stream(&mut stream, messages);
+    stream
+}
+
+/// Writes a stream of messages, with UIDs from 1.
+pub fn write_stream(output: impl Write, messages: &[impl AsRef<[u8]>]) {
+    let mut writer = StreamWriter::new(output);
     for (uid, octets) in (1..).zip(messages) {
         let mut measure = Measure::default();
         measure.update(octets.as_ref());
@@ -21,7 +28,7 @@ pub fn stream(messages: &[impl AsRef<[u8]>]) -> Vec<u8> {
         let meta = Meta { v: V1, origin, size, digest, eol, received: None, server_size: None, flags: Vec::new(), route: None };
         writer.write_octets(&meta, &mut octets.as_ref()).unwrap();
     }
-    writer.finish().unwrap()
+    writer.finish().unwrap();
 }
 
 /// A folder with a profile.
