@@ -36,7 +36,7 @@ impl Address {
     pub fn parse(value: &str) -> Option<Self> {
         let mut all = elements(value.as_bytes(), false);
         let only = all.next().filter(|only| !only.is_broken)?;
-        if all.next().is_some() || value.trim_ascii_end().ends_with([',', ';']) {
+        if all.next().is_some() || all.separators > 0 {
             return None;
         }
         match &only.angle {
@@ -160,6 +160,9 @@ fn strict(element: &Element) -> Vec<Address> {
     }
     if let Some(angle) = &element.angle {
         return spec(angle).into_iter().collect();
+    }
+    if element.plain.octets.starts_with(b"@") {
+        return spec(&element.plain).into_iter().collect();
     }
     let text = behind_words(&element.plain.octets, [b"delivery", b"to"]);
     let mut addresses = Vec::new();
