@@ -6,6 +6,7 @@ pub mod courier;
 pub mod cyrus;
 pub mod daemon;
 pub mod dovecot;
+pub mod measure;
 pub mod routing;
 pub mod served;
 pub mod slapd;

@@ -12,22 +12,35 @@ use std::process::{Command, Output, Stdio};
 
 /// A stream of messages, with UIDs from 1.
 pub fn stream(messages: &[impl AsRef<[u8]>]) -> Vec<u8> {
-    stream_received(&messages.iter().map(|octets| (octets, None)).collect::<Vec<_>>())
+    let mut stream = Vec::new();
+    write_stream(&mut stream, messages);
+    stream
 }
 
 /// A stream of messages, each with when the server took it.
 pub fn stream_received(messages: &[(impl AsRef<[u8]>, Option<Time>)]) -> Vec<u8> {
-    let mut writer = StreamWriter::new(Vec::new());
+    let mut stream = Vec::new();
+    write_received(&mut stream, messages.iter().map(|(octets, received)| (octets.as_ref(), *received)));
+    stream
+}
+
+/// Writes a stream of messages, with UIDs from 1.
+pub fn write_stream(output: impl Write, messages: &[impl AsRef<[u8]>]) {
+    write_received(output, messages.iter().map(|octets| (octets.as_ref(), None)));
+}
+
+fn write_received<'a>(output: impl Write, messages: impl Iterator<Item = (&'a [u8], Option<Time>)>) {
+    let mut writer = StreamWriter::new(output);
     for (uid, (octets, received)) in (1..).zip(messages) {
         let mut measure = Measure::default();
-        measure.update(octets.as_ref());
+        measure.update(octets);
         let (size, digest, eol) = measure.finish();
         let place = Place::Imap { mailbox: "INBOX".into(), uidvalidity: UidValidity(9), uid: Uid(uid) };
         let origin = Origin { account: Account { name: "acme".into(), login: "a@b".into() }, place };
-        let meta = Meta { v: V1, origin, size, digest, eol, received: *received, server_size: None, flags: Vec::new(), route: None };
-        writer.write_octets(&meta, &mut octets.as_ref()).unwrap();
+        let meta = Meta { v: V1, origin, size, digest, eol, received, server_size: None, flags: Vec::new(), route: None };
+        writer.write_octets(&meta, &mut { octets }).unwrap();
     }
-    writer.finish().unwrap()
+    writer.finish().unwrap();
 }
 
 /// A folder with a profile.

@@ -111,6 +111,7 @@ pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, deliver
     }
     report_forgery(&judged, &named, &mut decision);
     decision.moment = header.clock.at(answer.hop, hops, delivery.moment);
+    let delivery = &Delivery { moment: decision.moment, ..*delivery };
     let mut lookup = Lookup::new(&policy.directory, decision.moment);
     let authors = authors(policy, header, report, &answer.found, &mut lookup);
     file(policy, answer.found, &authors, delivery, &mut lookup, &mut decision);

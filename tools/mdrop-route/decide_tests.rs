@@ -160,6 +160,8 @@ fn the_profile_says_in_which_folder_and_under_whom_what_is_left_over_is_filed() 
     let message = "Delivered-To: alice+news@example.com\nFrom: Bob@example.com\n";
     assert_eq!(filed(Some(USERS), message), ["alice@example.com INBOX/news", "bob@example.com Sent/2026"]);
     assert_eq!(filed(None, message), ["alice@example.com INBOX/news", "bob@example.com Sent/2026"]);
+    let dated = format!("{message}Received: by x; Mon, 02 Jan 2023 10:00:00 +0000\n");
+    assert_eq!(filed(None, &dated), ["alice@example.com INBOX/news", "bob@example.com Sent/2023"]);
     assert_eq!(filed(Some(USERS), "To: ghost@example.com\n"), ["bob@example.com INBOX"]);
     assert!(decide_with(&settings, Some(USERS), "To: ghost@example.com\n").is_unknown);
     let refused = |settings: RouteSettings| Policy::new(&settings, Some(Users::parse(USERS).unwrap())).unwrap_err().to_string();

@@ -184,6 +184,8 @@ const LONGEST_RECEIVED: usize = 64 << 10;
 /// How many Received fields are read. RFC 5321 section 6.3 takes a hundred for a loop; whatever stands further down was written into the
 /// message by its sender.
 const HOPS: u32 = 1000;
+/// How many addresses of ours a header may name, and how many others are explained. No server takes a message for as many recipients.
+const ADDRESSES: usize = 20_000;
 /// How many addresses of mailing lists are kept; one message came through few.
 const LISTS: usize = 100;
 
@@ -219,13 +221,16 @@ struct Reader<'a> {
     hop: u32,
     /// What was kept, by the field's rank and hop: the same once more would change nothing.
     kept: HashSet<(usize, u32, String)>,
+    /// How many addresses were kept because they can decide, and how many values to be explained.
+    deciding: usize,
+    shown: usize,
     header: Header,
 }
 
 impl<'a> Reader<'a> {
     fn new(policy: &'a Policy, explain: bool) -> Self {
         let (added, header) = (vec![0; policy.trusted_fields.len()], Header::default());
-        Self { policy, explain, seen: [0; FIELDS.len()], added, line: 0, hop: 0, kept: HashSet::new(), header }
+        Self { policy, explain, seen: [0; FIELDS.len()], added, line: 0, hop: 0, kept: HashSet::new(), deciding: 0, shown: 0, header }
     }
 
     fn field(&mut self, field: &Field, cut: bool) {
@@ -277,18 +282,32 @@ impl<'a> Reader<'a> {
         }
         self.header.is_resent |= place.kind == Kind::Resent && !is_empty;
         let value = value.trim_ascii();
-        if self.explain && is_empty && !value.is_empty() {
+        if is_empty && !value.is_empty() && self.is_shown() {
             let value = value.get(..value.len().min(SHOWN)).unwrap_or_default().to_vec();
             self.header.candidates.push(Candidate { address: None, value, place: place.clone() });
         }
     }
 
-    /// Whether an address can change what is decided, or is to be explained: a hostile header must not fill the memory with others.
+    /// Whether an address can change what is decided, or is to be explained: a hostile header must not fill the memory with others, nor
+    /// with too many.
     fn matters(&mut self, place: &Place, address: &Address) -> bool {
         let is_asked = |field: &TrustedField| field.position == Some(place.position) && field.name == place.field.as_str();
-        self.explain
-            || self.policy.directory.concerns(address)
-                && (self.policy.trusted_fields.iter().any(is_asked) || self.kept.insert((place.rank, place.hop, address.normal())))
+        let concerns = self.policy.directory.concerns(address);
+        if concerns && self.deciding >= ADDRESSES {
+            self.header.is_cut = true;
+        } else if concerns
+            && (self.policy.trusted_fields.iter().any(is_asked) || self.kept.insert((place.rank, place.hop, address.normal())))
+        {
+            self.deciding += 1;
+            return true;
+        }
+        self.is_shown()
+    }
+
+    /// Whether there is room for what is only explained.
+    fn is_shown(&mut self) -> bool {
+        self.shown = self.shown.saturating_add(usize::from(self.explain));
+        self.explain && self.shown <= ADDRESSES
     }
 
     fn received(&mut self, place: &Place, value: &[u8]) {

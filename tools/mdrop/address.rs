@@ -35,7 +35,7 @@ impl Address {
     pub fn parse(value: &str) -> Option<Self> {
         let mut all = elements(value.as_bytes(), false);
         let only = all.next().filter(|only| !only.is_broken)?;
-        if all.next().is_some() || value.trim_ascii_end().ends_with([',', ';']) {
+        if all.next().is_some() || all.separators > 0 {
             return None;
         }
         match &only.angle {
@@ -166,10 +166,13 @@ fn strict(element: &Element) -> Vec<Address> {
     if let Some(angle) = &element.angle {
         return spec(angle).into_iter().collect();
     }
+    if element.plain.octets.starts_with(b"@") {
+        return spec(&element.plain).into_iter().collect();
+    }
     let text = behind_words(&element.plain.octets, [b"delivery", b"to"]);
     let mut addresses = Vec::new();
     for word in text.split(|b| *b == BLANK) {
-        match plain_spec(without_scheme(word)) {
+        match plain_spec(word) {
             Some(address) => addresses.push(address),
             None if word.eq_ignore_ascii_case(b"via") => break,
             None => return Vec::new(),
@@ -225,7 +228,7 @@ fn plain_spec(octets: &[u8]) -> Option<Address> {
     if octets.len() > LONGEST {
         return None;
     }
-    let mut spelt = behind_route(octets)?;
+    let mut spelt = without_scheme(behind_route(octets)?);
     if let [b'\'', inner @ .., b'\''] = spelt {
         spelt = inner;
     }

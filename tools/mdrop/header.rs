@@ -36,7 +36,9 @@ impl Field<'_> {
 /// CRLF, also with more than one CR; where the header has no LF at all, bare CR.
 #[must_use]
 pub fn fields(octets: &[u8]) -> Fields<'_> {
-    Fields { rest: skip_preamble(octets), eol: line_end(octets) }
+    let octets = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
+    let eol = line_end(octets);
+    Fields { rest: skip_preamble(octets, eol), eol }
 }
 
 /// See [`fields`].
@@ -115,9 +117,8 @@ fn trim_cr(octets: &[u8]) -> &[u8] {
     &rest[..rest.len() - end]
 }
 
-fn skip_preamble(octets: &[u8]) -> &[u8] {
-    let mut rest = octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets);
-    let eol = line_end(rest);
+fn skip_preamble(octets: &[u8], eol: u8) -> &[u8] {
+    let mut rest = octets;
     loop {
         let (line, after) = rest.split_at(line_length(rest, eol));
         if !is_preamble(line) || line.is_empty() {

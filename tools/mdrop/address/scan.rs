@@ -33,8 +33,16 @@ pub struct Text {
     pub octets: Vec<u8>,
     /// Whether the text goes on, but is too long to be kept.
     pub is_cut: bool,
+    gap: Gap,
+}
+
+/// What was passed over since the last octet of a text.
+#[derive(Debug, Default)]
+struct Gap {
     blank: bool,
     comment: bool,
+    /// A closing bracket, behind which no word goes on.
+    closed: bool,
 }
 
 impl Text {
@@ -42,7 +50,7 @@ impl Text {
     fn push(&mut self, text: &[u8]) {
         for b in text {
             match b {
-                b' ' | b'\t' | b'\r' | b'\n' => self.blank = true,
+                b' ' | b'\t' | b'\r' | b'\n' => self.gap.blank = true,
                 b => self.put(*b),
             }
         }
@@ -65,15 +73,13 @@ impl Text {
 
     /// Adds one octet that is no blank, and before it the mark for what was passed over.
     fn put(&mut self, octet: u8) {
-        let (blank, comment) = (std::mem::take(&mut self.blank), std::mem::take(&mut self.comment));
+        let Gap { blank, comment, closed } = std::mem::take(&mut self.gap);
         let last = self.octets.last().copied();
         let joins = matches!(last, Some(b'.' | b'@' | b'[')) || matches!(octet, b'.' | b'@' | b']');
-        let mark = match (blank, comment, joins) {
+        let mark = match (blank, comment) {
             _ if last.is_none() => None,
-            (true, _, true) => Some(JOINT),
-            (true, _, false) => Some(BLANK),
-            (false, true, false) => Some(BROKEN),
-            (false, ..) => None,
+            (true, _) => Some(if joins && !closed { JOINT } else { BLANK }),
+            (false, comment) => (closed || (comment && !joins)).then_some(BROKEN),
         };
         if self.octets.len() + 1 < LONGEST {
             self.octets.extend(mark);
@@ -95,7 +101,7 @@ impl Text {
 /// Cuts a value at commas and semicolons; a group's name is left out where there may be `groups`, else a colon is text.
 pub fn elements(value: &[u8], groups: bool) -> Elements<'_> {
     let scanner = Scanner { value, at: 0, quotes: true, comments: true, bracket: None };
-    Elements { scanner, groups, current: Element::default(), depth: 0, touches: false }
+    Elements { scanner, groups, current: Element::default(), depth: 0, touches: false, separators: 0 }
 }
 
 /// See [`elements`].
@@ -107,6 +113,8 @@ pub struct Elements<'a> {
     depth: usize,
     /// Whether an angle bracket has just been closed.
     touches: bool,
+    /// How many commas and semicolons have ended an element so far.
+    pub separators: usize,
 }
 
 impl Iterator for Elements<'_> {
@@ -131,14 +139,17 @@ impl Elements<'_> {
         match (kind, piece) {
             (Kind::Mark, b"<") => return self.open(),
             (Kind::Mark, b">") => self.close(),
-            (Kind::Mark, b"," | b";") if self.depth == 0 || !self.scanner.closes() => return self.end(),
+            (Kind::Mark, b"," | b";") if self.depth == 0 || !self.scanner.closes() => {
+                self.separators += 1;
+                return self.end();
+            }
             (Kind::Mark, b":") if self.groups && self.depth == 0 && !self.current.plain.takes_colon() => {
                 if self.current.angle.is_some() {
                     return self.end();
                 }
                 self.current.plain = Text::default();
             }
-            (Kind::Comment, _) => self.text().comment = true,
+            (Kind::Comment, _) => self.text().gap.comment = true,
             (Kind::Quoted, quoted) => {
                 self.current.is_broken |= touched;
                 self.text().push_quoted(quoted);
@@ -167,7 +178,7 @@ impl Elements<'_> {
                 return None;
             }
             // A bracket that touches the word before it inside a bracket: what follows is no whole address.
-            Some(angle) if is_inside && !angle.blank => Text { octets: vec![BROKEN], ..Text::default() },
+            Some(angle) if is_inside && !angle.gap.blank => Text { octets: vec![BROKEN], ..Text::default() },
             _ => Text::default(),
         };
         let done = if self.current.angle.is_some() { self.end() } else { None };
@@ -178,10 +189,8 @@ impl Elements<'_> {
     }
 
     fn close(&mut self) {
-        if self.depth == 0 {
-            self.current.is_broken = true;
-            self.current.plain.comment = true;
-        }
+        self.current.is_broken |= self.depth == 0;
+        self.text().gap.closed = true;
         self.depth = self.depth.saturating_sub(1);
         self.touches = self.depth == 0;
     }

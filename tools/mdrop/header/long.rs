@@ -49,6 +49,7 @@ pub fn each_field(reader: &mut dyn BufRead, eol: u8, longest: usize, take: &mut 
 pub fn line_end(reader: &mut dyn BufRead) -> io::Result<u8> {
     // Of the octets before the first LF: whether any is no CR, how many CRs stand last, and whether some stand between others.
     let (mut begun, mut last, mut bare) = (false, 0_u8, false);
+    skip_mark(reader)?;
     loop {
         let octets = reader.fill_buf()?;
         let end = memchr::memchr(b'\n', octets);
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_header_read_in_pieces_has_the_fields_of_one_in_memory() {
-        let headers: [&[u8]; 17] = [
+        let headers: [&[u8]; 18] = [
             b"A: 1\rB: 2\n",
             b"From x\n>From  : a@b\nTo: c\n",
             b"A: 1\r\r\nB: 2\r\r\n\r\r\nC: body\r\r\n",
@@ -131,6 +132,7 @@ mod tests {
             b"\xef\xbb\xbfFrom x Mon\r\n\r\nA: 1\r\njunk line\r\n folded junk\r\nB : 2\r\n\t3\r\n\xff: 4\r\nC:\r\n \r\n5\r\nD: 6\r\n\r\nE: body\r\n",
             b"A: 1\rB: 2\r\rC: 3",
             b"A: 1\rx\nB: 2",
+            b"\xef\xbb\xbf\rA: 1\n",
             b"\n>From y\nA: 1\nFrom x\nB: 2",
             b" folded first\nA: 1",
             b"no field at all",

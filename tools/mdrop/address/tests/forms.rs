@@ -79,6 +79,7 @@ fn obsolete_forms_are_read() {
         ("A <,@r.example , , (c) @s.example : a@x.example>", "a@x.example", "a@x.example"),
         ("A <@r.example , , (c) @s.example : a@x.example>", "a@x.example", "a@x.example"),
         ("@r.example:a@x.example", "a@x.example", "a@x.example"),
+        ("@r.example: a@x.example", "a@x.example", "a@x.example"),
         ("\"a\".b@x.example", "a.b@x.example", "a.b@x.example"),
         ("a.\"b c\"@x.example", "\"a.b c\"@x.example", "\"a.b c\"@x.example"),
         ("\"a\" . \"b\"@x.example", "a.b@x.example", "a.b@x.example"),
@@ -178,6 +179,8 @@ fn an_address_that_is_nearly_right_is_nobody_elses() {
         ("<a<b@x.example>", "", ""),
         ("<a>b@x.example", "", ""),
         ("<a@x.example>.evil.example", "", "a@x.example"),
+        ("<<a@evil>.x.example>", "", ""),
+        ("a@evil>.x.example", "", ""),
         ("<a@x.example><b@x.example>", "a@x.example b@x.example", "a@x.example b@x.example"),
         ("<a,b@x.example>", "", ""),
         ("<a;b@x.example>", "", ""),
@@ -203,6 +206,8 @@ fn what_people_and_programs_write_into_lists_is_read() {
         ("write to a@x.example. Thanks", "", "a@x.example"),
         ("mailto:a@x.example", "a@x.example", "a@x.example"),
         ("SMTP:a@x.example", "a@x.example", "a@x.example"),
+        ("A <mailto:a@x.example>", "a@x.example", "a@x.example"),
+        ("\"mailto:a\"@x.example", "\"mailto:a\"@x.example", "\"mailto:a\"@x.example"),
         ("x:a@x.example", "\"x:a\"@x.example", "a@x.example"),
         ("rfc822;a@x.example", "a@x.example", "a@x.example"),
         ("A \"the B\" <a@x.example", "a@x.example", "a@x.example"),
@@ -235,6 +240,17 @@ fn what_is_no_address_is_none() {
         ("a@x/y.example", ""),
         (",;:<>\"(\\", ""),
     ]));
+}
+
+#[test]
+fn what_a_profile_has_as_an_address_is_one_and_nothing_else() {
+    let read = |value: &str| Address::parse(value).map(|one| one.normal());
+    for one in ["a@x.example", " <a@x.example> ", "(c) a@x.example", "mailto:a@x.example", "a . b@x.example"] {
+        assert!(read(one).is_some(), "{one}");
+    }
+    for other in ["A <a@x.example>", "a@x.example,", "a@x.example,>", ";a@x.example", "a@x.example via b", "a@x.example b@y.example"] {
+        assert_eq!(read(other), None, "{other}");
+    }
 }
 
 #[test]
