@@ -114,9 +114,9 @@ pub fn decide(policy: &Policy, header: &Header, report: Option<&Report>, deliver
     let delivery = &Delivery { moment: decision.moment, ..*delivery };
     let mut lookup = Lookup::new(&policy.directory, decision.moment);
     let authors = authors(policy, header, report, &answer.found, &mut lookup);
+    decision.is_sent = report.is_some_and(|report| is_ours(policy, report));
     file(policy, answer.found, &authors, delivery, &mut lookup, &mut decision);
     decision.findings.extend(lookup.findings());
-    decision.is_sent = report.is_some_and(|report| is_ours(policy, report));
     if explaining {
         explain::complete(policy, header, &judged, report, hops, &mut decision);
     }
