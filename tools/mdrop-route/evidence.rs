@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
 
     fn field(&mut self, field: &Field, cut: bool) {
         self.line = self.line.saturating_add(1);
-        if self.policy.directory.is_dated() {
+        if self.policy.needs_moment {
             self.header.clock.read(field);
         }
         let Some((rank, (name, kind))) = FIELDS.iter().enumerate().find(|(_, (name, _))| field.is(name)) else {

@@ -101,6 +101,12 @@ impl Template {
         Ok(Self(parts))
     }
 
+    /// Whether the moment of delivery is in it.
+    #[must_use]
+    pub fn is_dated(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Field(Field::Year | Field::Month | Field::Day)))
+    }
+
     /// The folder for one filing. Levels that come to nothing are left out; if all of them do, it is `INBOX`.
     #[must_use]
     pub fn fill(&self, values: &Values) -> String {

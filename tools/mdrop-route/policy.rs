@@ -39,6 +39,8 @@ pub struct Policy {
     pub folder: Template,
     /// In which folder it is filed under its sender.
     pub sent_folder: Template,
+    /// Whether it matters when a message was delivered.
+    pub needs_moment: bool,
     /// Whether mail is filed under its sender.
     pub file_senders: bool,
     /// The digest of all this.
@@ -60,12 +62,18 @@ impl Policy {
         let template = |key: &str, text: &str| Template::parse(text).map_err(|what| wrong(format!("{key} = \"{text}\": {what}")));
         let mut strip_prefix: Vec<String> = settings.strip_prefix.iter().filter(|prefix| !prefix.is_empty()).cloned().collect();
         strip_prefix.sort_by_key(|prefix| std::cmp::Reverse(prefix.len()));
+        let folder = template("folder", &settings.folder)?;
+        let sent_folder = template("sent-folder", settings.sent_folder.as_deref().unwrap_or(&settings.folder))?;
+        let digest = settings_digest(settings, users.as_ref());
+        let catchall = catchall(settings.catchall.as_deref(), users.as_ref()).map_err(wrong)?;
+        let directory = Directory::new(settings, users)?;
         Ok(Self {
-            digest: settings_digest(settings, users.as_ref()),
-            catchall: catchall(settings.catchall.as_deref(), users.as_ref()).map_err(wrong)?,
-            folder: template("folder", &settings.folder)?,
-            sent_folder: template("sent-folder", settings.sent_folder.as_deref().unwrap_or(&settings.folder))?,
-            directory: Directory::new(settings, users)?,
+            digest,
+            catchall,
+            needs_moment: directory.is_dated() || folder.is_dated() || sent_folder.is_dated(),
+            folder,
+            sent_folder,
+            directory,
             trusted_fields: settings.trusted_fields.iter().map(field).collect::<Result<_>>()?,
             strip_prefix,
             trusted_by: settings.trusted_by.iter().map(|host| host.trim_end_matches('.').to_ascii_lowercase()).collect(),
