@@ -19,6 +19,8 @@ pub use scan::comment_length;
 const LONGEST: usize = 1000;
 /// How long a domain may be (RFC 5321 section 4.5.3.1.2).
 const LONGEST_DOMAIN: usize = 255;
+/// How long a domain literal may be; the longest, of an IPv6 address, has 47 octets (RFC 5321 section 4.1.3).
+const LONGEST_LITERAL: usize = 60;
 /// What some programs write before an address.
 const SCHEMES: [&[u8]; 2] = [b"mailto:", b"smtp:"];
 /// One address: as it was spelt, and folded for comparing.
@@ -112,7 +114,8 @@ pub fn fold_domain(domain: &str) -> Option<String> {
         return None;
     }
     if let Some(literal) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        let fits = !literal.is_empty() && literal.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'.'));
+        let fits =
+            (1..LONGEST_LITERAL).contains(&literal.len()) && literal.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'.'));
         return fits.then(|| domain.to_ascii_lowercase());
     }
     let fits = |b: u8| b.is_ascii_alphanumeric() || b >= 0x80 || matches!(b, b'-' | b'_' | b'.');

@@ -258,6 +258,7 @@ fn very_long_addresses_are_none_and_those_beside_them_are_found() {
     let cases = [
         format!("{}@x.example, a@x.example", "l".repeat(1000)),
         format!("l@{}, a@x.example", "d.".repeat(128)),
+        format!("l@[{}:1], a@x.example", "1".repeat(60)),
         format!("\"{}\"@x.example, a@x.example", "\\\"".repeat(500)),
         format!("{}@x.example, a@x.example", "\u{130}".repeat(480)),
         format!("a (long {} comment) @x.example", "x".repeat(1 << 20)),
