@@ -310,3 +310,15 @@ fn the_reader_in_a_return_path_is_known_by_name_and_not_by_a_wildcard() {
     assert_eq!(of(rest), ["@catchall recipient"]);
     assert_eq!(of(&format!("{rest}[[user]]\nname = \"frank@example.com\"\n")), ["frank@example.com recipient"]);
 }
+
+#[test]
+fn what_may_be_somebodys_for_a_time_is_not_left_out_because_the_moment_is_not_known() {
+    let users =
+        "[[user]]\nname = \"alice@example.com\"\naliases = [{ address = \"office@example.com\", from = 2020-01-01, until = 2021-01-01 }]\n";
+    let settings = RouteSettings { unknown: Unknown::Skip, ..settings() };
+    let policy = Policy::new(&settings, Some(Users::parse(users).unwrap())).unwrap();
+    let header = evidence::read(&policy, b"X-Original-To: office@example.com\nFrom: x@out.example\n", true);
+    let at = |moment| decide(&policy, &header, None, &Delivery { account: "acme", mailbox: "INBOX", moment }, true);
+    assert_eq!((filings(&at(None)).concat(), at(None).skip), ("@catchall recipient".into(), None));
+    assert!(at(Some(mdrop::time::Time::from_unix(1_795_000_000))).skip.is_some(), "then nobody has it, which is known");
+}
