@@ -332,8 +332,9 @@ impl<'a> Reader<'a> {
         }
         self.header.is_cut |= value.len() > LONGEST_RECEIVED;
         let mut received = received::read(value.get(..LONGEST_RECEIVED).unwrap_or(value));
-        if let Some(address) = received.envelope_from.take() {
-            self.header.senders.push(SenderCandidate { address: Some(address), place: Place { kind: Kind::Sender, ..place.clone() } });
+        let address = received.envelope_from.take();
+        if address.is_some() || received.is_null_sender {
+            self.header.senders.push(SenderCandidate { address, place: Place { kind: Kind::Sender, ..place.clone() } });
         }
         let other = received.other.take().unwrap_or_default();
         self.recipients(place, std::mem::take(&mut received.recipients).into_iter(), &other);
