@@ -470,7 +470,7 @@ ms("journal-own-address", envelope(313, "zoe@example.net", "To: archive@example.
    "the mailbox's own address is no recipient", n=313)
 ms("journal-x500", envelope(314, "Unspecified Address", "To: /o=ExchangeLabs/ou=Exchange Administrative Group/cn=Recipients/cn=bob",
    "To: IMCEAEX-_O=EXCHANGELABS_OU=X_CN=bob@example.com", "Cc: IMCEASMTP-alice+40example+2Ecom@tenant.onmicrosoft.com", "Bcc: SMTP:carol@example.com"), M365, None,
-   "alice@example.com carol@example.com", "alice carol", "names of Exchange's own, one of which hides an address", n=314)
+   "alice@example.com carol@example.com", "alice carol", "names of Exchange's own, one of which hides an address", n=314, findings=["damaged"])
 SPILT = mail(OUT, "bob@example.com", "=?utf-8?Q?Papers=0D=0ATo:_alice@example.com=0D=0ABcc:_carol@example.com?=", 315)
 ms("journal-subject-lines", "Sender: zoe@example.net\nMessage-Id: <m315@mua.example.net>\nSubject: Papers\nTo: alice@example.com\nBcc: carol@example.com\nTo: bob@example.com\n",
    SPILT, "zoe@example.net", "bob@example.com", "bob", "line ends in the subject: lines that look like recipients and are the sender's", n=315, findings=["forged"])
@@ -497,7 +497,7 @@ add("journal-encoded-message", wrapper(321, MS, parts("=_ms", "mixed", PLAIN_TEX
 OLD = 'Sender: "Zoe Outside" <SMTP:zoe@example.net>\nMessage-ID: <m322@mua.example.net>\nRecipients:\n'
 add("exchange2003", wrapper(322, "Content-Identifier: ExJournalReport\n", parts("=_old", "mixed", PLAIN_TEXT + OLD
     + '\t"Smith, Alice" <SMTP:alice@example.com>\n\tBob Jones <bob@example.com>\n\t"Nobody" <EX:/o=company/cn=nobody>\n', RFC822 + M365)), "zoe@example.net",
-    "alice@example.com bob@example.com", "alice bob", "journal", "Exchange 2003", M365, "exchange-2003")
+    "alice@example.com bob@example.com", "alice bob", "journal", "Exchange 2003", M365, "exchange-2003", findings=["damaged"])
 add("exchange2003-misspelt", wrapper(323, "Content-Identifer: ExJournalReport\n", parts("=_old", "mixed", PLAIN_TEXT + "Sender: zoe <zoe@example.net>\n"
     "Message-ID: <m323@mua.example.net>\nRecipients:\n\tgrace@example.com\n\tyann@example.net\n", RFC822 + M365)), "zoe@example.net", "grace@example.com", "grace",
     "journal", "the mark misspelt, the recipients bare", M365, "exchange-2003")

@@ -359,8 +359,8 @@ fn file(policy: &Policy, found: Vec<Found>, authors: &[Author], delivery: &Deliv
     let is_answer = decision.recipients.is_empty() && decision.is_sent;
     decision.is_unknown = nobody && !is_answer;
     let unknown = decision.recipients.iter().find(|recipient| recipient.user.is_none());
-    // Where its sender is known and not filed by this profile, nothing is dropped for that.
-    let skip = policy.unknown == Unknown::Skip && authors.is_empty() && !is_answer;
+    // Where its sender is known and not filed by this profile, or it may be somebody's for a time, nothing is dropped for that.
+    let skip = policy.unknown == Unknown::Skip && authors.is_empty() && !is_answer && !lookup.is_undated();
     if nobody && skip {
         decision.skip = Some(why_skipped(unknown));
     } else if nobody {

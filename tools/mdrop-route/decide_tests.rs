@@ -310,3 +310,43 @@ fn the_reader_in_a_return_path_is_known_by_name_and_not_by_a_wildcard() {
     assert_eq!(of(rest), ["@catchall recipient"]);
     assert_eq!(of(&format!("{rest}[[user]]\nname = \"frank@example.com\"\n")), ["frank@example.com recipient"]);
 }
+
+#[test]
+fn what_may_be_somebodys_for_a_time_is_not_left_out_because_the_moment_is_not_known() {
+    let users =
+        "[[user]]\nname = \"alice@example.com\"\naliases = [{ address = \"office@example.com\", from = 2020-01-01, until = 2021-01-01 }]\n";
+    let settings = RouteSettings { unknown: Unknown::Skip, ..settings() };
+    let policy = Policy::new(&settings, Some(Users::parse(users).unwrap())).unwrap();
+    let header = evidence::read(&policy, b"X-Original-To: office@example.com\nFrom: x@out.example\n", true);
+    let at = |moment| decide(&policy, &header, None, &Delivery { account: "acme", mailbox: "INBOX", moment }, true);
+    assert_eq!((filings(&at(None)).concat(), at(None).skip), ("@catchall recipient".into(), None));
+    assert!(at(Some(mdrop::time::Time::from_unix(1_795_000_000))).skip.is_some(), "then nobody has it, which is known");
+}
+
+#[test]
+fn the_null_sender_that_a_received_field_notes_is_kept() {
+    let message = "Received: from a by h (envelope-from <>) for <alice@example.com>; Mon\nFrom: x@evil.example\n";
+    let sender = decide_with(&settings(), Some(USERS), message).sender.unwrap();
+    assert_eq!((sender.address.unwrap().lossy().into_owned(), sender.evidence.field), (String::new(), "received".into()));
+}
+
+const REPORT: &str = "X-MS-Journal-Report:\nContent-Type: multipart/mixed; boundary=b\nFrom: j@example.com\n\n--b\nContent-Type: text/plain\n\nENVELOPE\n--b\nContent-Type: message/rfc822\n\nFrom: x\n\nHi\n--b--\n";
+
+#[test]
+fn an_address_of_the_users_list_counts_in_a_sub_domain_too() {
+    let users = format!("{USERS}[[user]]\nname = \"eve@sales.example.com\"\n");
+    let envelope = "Sender: x@out.example\nSubject: s\nMessage-Id: <1@x>\nTo: alice@example.com\nTo: eve@sales.example.com\n";
+    let report = REPORT.replace("ENVELOPE", envelope);
+    let traced = "Envelope-To: alice@example.com, eve@sales.example.com, alice@mail.example.com\n";
+    for message in [report.as_str(), traced] {
+        let decision = decide_with(&settings(), Some(&users), message);
+        assert_eq!(filings(&decision), ["alice@example.com recipient", "eve@sales.example.com recipient"], "{message}");
+    }
+}
+
+#[test]
+fn a_report_that_names_somebody_by_no_address_says_so() {
+    let envelope = "Sender: alice@example.com\nSubject: s\nMessage-Id: <1@x>\nTo: /o=ExchangeLabs/ou=x/cn=Recipients/cn=bob\n";
+    let decision = decide_with(&settings(), Some(USERS), &REPORT.replace("ENVELOPE", envelope));
+    assert!(matches!(decision.findings.as_slice(), [("damaged", text)] if text.contains("no address")), "{:?}", decision.findings);
+}

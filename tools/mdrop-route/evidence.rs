@@ -157,6 +157,8 @@ pub struct Header {
     pub is_resent: bool,
     /// Everything that may name the sender, from top to bottom.
     pub senders: Vec<SenderCandidate>,
+    /// In which hops an envelope field stands, each with the topmost one's line.
+    pub deliveries: Vec<(u32, u32)>,
     /// The addresses of mailing lists that the message came through, in normal form.
     pub lists: Vec<String>,
     /// The Received fields from the top.
@@ -186,6 +188,8 @@ const LONGEST_RECEIVED: usize = 64 << 10;
 const HOPS: u32 = 1000;
 /// How many addresses of ours a header may name, and how many others are explained. No server takes a message for as many recipients.
 const ADDRESSES: usize = 20_000;
+/// How many outsiders a header may name as its senders. Any of them can matter: the Return-Path of a list outside tells what a list is.
+const SENDERS: usize = 2000;
 /// How many addresses of mailing lists are kept; one message came through few.
 const LISTS: usize = 100;
 
@@ -255,8 +259,8 @@ impl<'a> Reader<'a> {
             Use::Report => self.header.report = self.header.report.into_iter().chain(journal::mark(field)).min(),
             Use::ContentType if position == 1 => self.header.content_type = field.unfolded(CONTENT_TYPE),
             Use::ContentType => {}
-            Use::Envelope | Use::Sender if self.hop >= HOPS => self.header.is_cut = true,
-            Use::Envelope => self.recipients(&place(Kind::Envelope), address::trace_iter(field.value), field.value),
+            Use::Sender if self.hop >= HOPS => self.header.is_cut = true,
+            Use::Envelope => self.envelope(&place(Kind::Envelope), field.value),
             Use::Sender => self.senders(&place(Kind::Sender), field.value),
         }
     }
@@ -269,14 +273,25 @@ impl<'a> Reader<'a> {
         self.header.is_cut |= cut;
         let (name, position) = (Name::Added(trusted.name.clone()), *seen);
         let place = Place { field: name, position, hop: self.hop, line: self.line, rank: FIELDS.len() + at, kind: Kind::Envelope };
-        self.recipients(&place, address::trace_iter(field.value), field.value);
+        self.envelope(&place, field.value);
+    }
+
+    fn envelope(&mut self, place: &Place, value: &[u8]) {
+        if place.hop >= HOPS {
+            self.header.is_cut = true;
+            return;
+        }
+        if self.header.deliveries.last().is_none_or(|(hop, _)| *hop != place.hop) {
+            self.header.deliveries.push((place.hop, place.line));
+        }
+        self.recipients(place, address::trace_iter(value), value);
     }
 
     fn recipients(&mut self, place: &Place, addresses: impl Iterator<Item = Address>, value: &[u8]) {
         let mut is_empty = true;
         for address in addresses {
             is_empty = false;
-            if self.matters(place, &address) {
+            if self.decides(place, &address) || self.is_shown() {
                 self.header.candidates.push(Candidate { address: Some(address), value: Vec::new(), place: place.clone() });
             }
         }
@@ -288,9 +303,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether an address can change what is decided, or is to be explained: a hostile header must not fill the memory with others, nor
-    /// with too many.
-    fn matters(&mut self, place: &Place, address: &Address) -> bool {
+    /// Whether an address can change what is decided: a hostile header must not fill the memory with others, nor with too many.
+    fn decides(&mut self, place: &Place, address: &Address) -> bool {
         let is_asked = |field: &TrustedField| field.position == Some(place.position) && field.name == place.field.as_str();
         let concerns = self.policy.directory.concerns(address);
         if concerns && self.deciding >= ADDRESSES {
@@ -301,7 +315,7 @@ impl<'a> Reader<'a> {
             self.deciding += 1;
             return true;
         }
-        self.is_shown()
+        false
     }
 
     /// Whether there is room for what is only explained.
@@ -318,8 +332,9 @@ impl<'a> Reader<'a> {
         }
         self.header.is_cut |= value.len() > LONGEST_RECEIVED;
         let mut received = received::read(value.get(..LONGEST_RECEIVED).unwrap_or(value));
-        if let Some(address) = received.envelope_from.take() {
-            self.header.senders.push(SenderCandidate { address: Some(address), place: Place { kind: Kind::Sender, ..place.clone() } });
+        let address = received.envelope_from.take();
+        if address.is_some() || received.is_null_sender {
+            self.header.senders.push(SenderCandidate { address, place: Place { kind: Kind::Sender, ..place.clone() } });
         }
         let other = received.other.take().unwrap_or_default();
         self.recipients(place, std::mem::take(&mut received.recipients).into_iter(), &other);
@@ -332,9 +347,10 @@ impl<'a> Reader<'a> {
             if is_list { Box::new(address::list_iter(value)) } else { Box::new(address::trace_iter(value)) };
         let is_null = !is_list && is_null(value);
         let addresses = is_null.then_some(None).into_iter().chain(named.map(Some));
-        for (at, address) in addresses.enumerate() {
-            let first = at == 0 && self.kept.insert((place.rank, place.hop, String::new()));
-            if first || address.as_ref().is_some_and(|address| self.matters(place, address)) {
+        for address in addresses {
+            let fits = self.header.senders.len() < SENDERS;
+            self.header.is_cut |= !fits;
+            if fits || address.as_ref().is_some_and(|address| self.decides(place, address)) {
                 self.header.senders.push(SenderCandidate { address, place: place.clone() });
             }
         }

@@ -252,3 +252,6 @@ mod tests {
         assert_eq!(why(sent), ["sender x@y.example: confirms the sender", "from z@y.example: another field names the sender"]);
     }
 }
+
+#[cfg(test)]
+mod both_ways;

@@ -24,6 +24,8 @@ pub struct Received {
     pub other: Option<Vec<u8>>,
     /// The envelope's sender, where the writer noted it.
     pub envelope_from: Option<Address>,
+    /// Whether the writer noted the null sender.
+    pub is_null_sender: bool,
     /// The original recipient (RFC 3461 section 4.2), where the writer noted it.
     pub original: Option<Address>,
 }
@@ -151,6 +153,7 @@ fn read_comment(comment: &[u8], received: &mut Received) {
     for name in ["envelope-from", "envelope-sender"] {
         if received.envelope_from.is_none() {
             received.envelope_from = named(comment, name);
+            received.is_null_sender |= behind(comment, name).is_some_and(|noted| noted.starts_with(b"<>"));
         }
     }
     if received.original.is_none() {
@@ -158,12 +161,17 @@ fn read_comment(comment: &[u8], received: &mut Received) {
     }
 }
 
-/// The address after `name` in a comment.
-fn named(comment: &[u8], name: &str) -> Option<Address> {
+/// What follows `name` in a comment.
+fn behind<'a>(comment: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let begins = |window: &[u8]| window.eq_ignore_ascii_case(name.as_bytes());
     let rest = comment.get(comment.windows(name.len()).position(begins)? + name.len()..)?;
     let rest = rest.trim_ascii_start();
-    let rest = rest.strip_prefix(b"=").unwrap_or(rest);
+    Some(rest.strip_prefix(b"=").unwrap_or(rest))
+}
+
+/// The address after `name` in a comment.
+fn named(comment: &[u8], name: &str) -> Option<Address> {
+    let rest = behind(comment, name)?;
     let word = rest.get(..word_length(rest, false))?;
     // A semicolon ends a word; the one of `rfc822;a@b` and `<rfc822;a@b>` does not.
     let bare = rest.strip_prefix(b"<").unwrap_or(rest);

@@ -3,7 +3,7 @@
 use crate::evidence::{Header, Name, SenderCandidate};
 use mdrop::address::Address;
 use mdrop::octets::Octets;
-use mdrop::record::{Kind, Sender};
+use mdrop::record::Sender;
 
 /// What the envelope's sender may be taken from, besides Return-Path.
 const ENVELOPE: [&str; 3] = ["x-envelope-from", "x-mail-from", "x-mailfrom"];
@@ -25,8 +25,7 @@ pub fn envelope(header: &Header, hop: u32, hops: u32) -> Option<Sender> {
     let is_server = (hop as usize) < header.received.len();
     let here = if is_server { here.next_back() } else { here.next() };
     // Some servers write the Return-Path below the Received fields of their own that follow; it is theirs down to the next delivery.
-    let lower = header.candidates.iter().find(|one| one.place.kind == Kind::Envelope && one.place.hop > hop);
-    let lower = lower.map_or(u32::MAX, |one| one.place.line);
+    let lower = header.deliveries.iter().find(|(lower, _)| *lower > hop).map_or(u32::MAX, |(_, line)| *line);
     let found = here
         .or_else(|| senders.iter().find(|one| is(one, &ENVELOPE) && one.place.hop == hop))
         .or_else(|| senders.iter().filter(path).find(|one| one.place.hop > hop && one.place.line < lower))

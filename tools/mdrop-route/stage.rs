@@ -106,7 +106,7 @@ impl<'a, W: Write> Stage<'a, W> {
         let delivery = Delivery { account: &meta.origin.account.name, mailbox: &mailbox, moment: meta.received };
         let mut decision = decide::decide(self.policy, &header, report.as_ref(), &delivery, explain);
         if header.is_cut {
-            let text = "its header is out of all measure: a field of many megabytes, a thousand Received fields, or 20,000 addresses in your domains; not all of it was looked at";
+            let text = "its header is out of all measure: a field of many megabytes, a thousand Received fields, 2,000 senders, or 20,000 addresses in your domains; not all of it was looked at";
             decision.findings.push(("damaged", text.into()));
         }
         count(&meta, &decision, run);

@@ -30,6 +30,12 @@ impl<'a> Lookup<'a> {
         whose.users
     }
 
+    /// Whether it could not be told of some address.
+    #[must_use]
+    pub fn is_undated(&self) -> bool {
+        !self.undated.is_empty()
+    }
+
     /// What is to be told of it.
     pub fn findings(self) -> impl Iterator<Item = (&'static str, String)> {
         let text = |address| format!("when it was delivered is not known, so it is not filed under who has {address} for a time only");

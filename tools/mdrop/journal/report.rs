@@ -88,6 +88,9 @@ fn of(mail: &Mail, format: Format, mut envelope: Envelope, inner: &Header) -> Re
     if mail.is_cut || envelope.is_cut {
         notes.push(("damaged", "the journal report's envelope is longer than is read; recipients may be missing"));
     }
+    if envelope.lines.iter().any(|line| line.party == Party::Recipient && line.addresses.is_empty()) {
+        notes.push(("damaged", "the journal report names a recipient by what is no address, so who that is is not known"));
+    }
     if place.is_none() {
         notes.push(("damaged", missing(mail)));
     }

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 /// What the directory knows of an address in the local domains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Local {
-    /// Whether its domain is one of the local domains; else it is a sub-domain of one.
+    /// Whether its domain is one of the local domains, or the users list has the address; else it is in a sub-domain of one.
     pub exact: bool,
     /// Whether it is the multidrop mailbox's own address.
     pub own: bool,
@@ -68,7 +68,8 @@ impl Directory {
     /// Whether an address is local; none if it is not.
     #[must_use]
     pub fn resolve(&self, address: &Address) -> Option<Local> {
-        let exact = self.locality.standing(address.domain())?;
+        let is_listed = || self.users.as_ref().is_some_and(|users| self.titles(users, address).is_some());
+        let exact = self.locality.standing(address.domain())? || is_listed();
         Some(Local { exact, own: self.owns(address) })
     }
 
