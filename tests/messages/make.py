@@ -557,7 +557,7 @@ FAKE = parts("=_ms", "mixed", PLAIN_TEXT + envelope(341, "alice@example.com", "T
 add("journal-forged-by-catchall", wrapper(341, MS, FAKE, OUT, "bob@example.com", "<zoe@example.net>", "X-Original-To: bob@example.com\nDelivered-To: archive@example.com\n"),
     "zoe@example.net", "bob@example.com", "bob", "envelope", "the catch-all wrote its own address below the user's: not a report", findings=["forged"])
 add("journal-forged-as-list", wrapper(342, MS + "List-Post: <mailto:bob@example.com>\n", FAKE, OUT, "carol@example.com", "<bob-bounces@example.com>", "Delivered-To: bob@example.com\n"),
-    "bob-bounces@example.com", "carol@example.com", "carol", "guess", "the sender calls the user a mailing list: not a report all the same", findings=["forged"])
+    "bob-bounces@example.com", "bob@example.com", "bob", "envelope", "the sender calls the user a mailing list: not a report, and still the user's", findings=["forged"])
 
 SPECIAL = len(made)
 

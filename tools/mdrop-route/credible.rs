@@ -51,7 +51,7 @@ pub fn judge(policy: &Policy, header: &Header, judged: &[Judged], hops: u32, rep
 /// The address that the mail was delivered to, if it is a local one and not the mailbox's own. The mailing list's own address counts too, since
 /// what makes it one is what the sender wrote, and so does what stands below the trusted hosts: a journaling server names no user there.
 fn elsewhere<'j>(one: &'j Judged) -> Option<&'j Address> {
-    let is_other = one.is_trace() && matches!(one.verdict, Verdict::Local(_) | Verdict::Untrusted(_) | Verdict::List);
+    let is_other = one.is_trace() && matches!(one.verdict, Verdict::Local(_) | Verdict::Untrusted(_) | Verdict::List(_));
     one.address.as_ref().filter(|_| is_other)
 }
 

@@ -218,7 +218,7 @@ fn spell_exactly(traced: Found, guessed: &[Found]) -> Found {
 
 fn found(chosen: &[&Judged]) -> Vec<Found> {
     let of = |one: &&Judged| match &one.verdict {
-        Verdict::Local(local) | Verdict::Untrusted(local) | Verdict::NotTrusted(local) => {
+        Verdict::Local(local) | Verdict::List(Some(local)) | Verdict::Untrusted(local) | Verdict::NotTrusted(local) => {
             Some(Found { address: one.address.clone()?, local: local.clone(), evidence: one.candidate.place.evidence() })
         }
         _ => None,
@@ -264,7 +264,7 @@ fn reject(judged: &[Judged], answer: &Answer, named: &HashSet<String>, decision:
             Verdict::NoAddress => "not an address",
             Verdict::Outside => "not in a local domain",
             Verdict::Own => "the mailbox's own address",
-            Verdict::List => "the mailing list's own address",
+            Verdict::List(_) => "the mailing list's own address",
             Verdict::Untrusted(_) => "below the lowest Received field of a trusted host",
             Verdict::NotTrusted(_) => "the profile trusts other fields",
             Verdict::Local(_) if is_named => "confirms what decided",

@@ -350,3 +350,24 @@ fn a_report_that_names_somebody_by_no_address_says_so() {
     let decision = decide_with(&settings(), Some(USERS), &REPORT.replace("ENVELOPE", envelope));
     assert!(matches!(decision.findings.as_slice(), [("damaged", text)] if text.contains("no address")), "{:?}", decision.findings);
 }
+
+#[test]
+fn no_stranger_hides_a_message_by_calling_a_user_a_list() {
+    let list = "List-Post: <mailto:alice@example.com>\n";
+    let hidden = [
+        format!("Return-Path: <x-bounces@evil.example>\nX-Original-To: alice@example.com\nReceived: by h\n{list}To: x@evil.example\n"),
+        format!(
+            "Return-Path: <x-bounces@evil.example>\nX-Original-To: alice@example.com\nReceived: by h\nDelivered-To: bob@example.com\n{list}"
+        ),
+        format!("Return-Path: <x-return-7-bob=example.com@evil.example>\nDelivered-To: alice@example.com\nReceived: by h\n{list}"),
+        format!("Return-Path: <x-bounces@evil.example>\nReceived: by h for <alice@example.com>\n{list}To: bob@example.com\n"),
+        "Return-Path: <alice-bounces@example.com>\nTo: alice@example.com\n".into(),
+    ];
+    for message in hidden {
+        assert_eq!(filings(&decide_with(&settings(), Some(USERS), &message)), ["alice@example.com recipient"], "{message}");
+    }
+    let read = "Return-Path: <info-bounces@example.com>\nX-Original-To: info@example.com\nDelivered-To: bob@example.com\n";
+    assert_eq!(filings(&decide_with(&settings(), Some(USERS), read)), ["bob@example.com recipient"]);
+    let guessed = "Return-Path: <info-bounces@example.com>\nTo: info@example.com, bob@example.com\n";
+    assert_eq!(filings(&decide_with(&settings(), Some(USERS), guessed)), ["bob@example.com recipient"]);
+}

@@ -2,6 +2,8 @@
 //!
 //! The topmost hop that names a local address decides, and in it the field that counts first; never the topmost field, a fixed
 //! name or the last one, since a forwarder writes above and a list below. Lower hops are never added, even where they are local.
+//! What makes an address a list's is what the sender wrote, so the address of somebody in the users list is passed over only for another one
+//! of the same hop: no stranger may hide a message from the one that it was delivered to.
 
 use crate::evidence::{Candidate, Header, Name, SenderCandidate};
 use crate::policy::Policy;
@@ -24,8 +26,8 @@ pub enum Verdict {
     Outside,
     /// It is the multidrop mailbox itself.
     Own,
-    /// It is the mailing list that the message came through.
-    List,
+    /// It is the mailing list that the message came through; with what is known of it, if the users list has it as somebody's.
+    List(Option<Local>),
     /// It stands below the lowest trusted Received field.
     Untrusted(Local),
     /// The profile trusts other fields.
@@ -49,9 +51,14 @@ impl Judged<'_> {
     /// What is known of its address, if it may be a recipient in such a domain: an exact one, or a sub-domain.
     fn local(&self, exact: bool) -> Option<&Local> {
         match &self.verdict {
-            Verdict::Local(local) if local.exact == exact => Some(local),
+            Verdict::Local(local) | Verdict::List(Some(local)) if local.exact == exact => Some(local),
             _ => None,
         }
+    }
+
+    /// Whether it is the mailing list that the message came through.
+    fn is_list(&self) -> bool {
+        matches!(self.verdict, Verdict::List(_))
     }
 
     /// The same for the guess: what Apparently-To says counts there even if it is not trusted, no less than To.
@@ -97,7 +104,8 @@ fn verdict(policy: &Policy, candidate: &Candidate, address: &Address, lists: &Ha
         return Verdict::Untrusted(local);
     }
     if is_list(lists, address) {
-        return Verdict::List;
+        let whose = policy.directory.has_users().then(|| policy.directory.whose(address, None));
+        return Verdict::List(whose.filter(|whose| whose.undated || !whose.users.is_empty()).map(|_| local));
     }
     Verdict::Local(local)
 }
@@ -183,10 +191,11 @@ pub fn choose<'j, 'h>(policy: &Policy, judged: &'j [Judged<'h>], exact: bool) ->
     let first = local.min_by_key(|one| {
         let place = &one.candidate.place;
         let trusted = trusted_at(policy, one.candidate).unwrap_or(policy.trusted_fields.len());
-        (trusted, place.hop, place.rank, place.line)
+        (trusted, place.hop, one.is_list(), place.rank, place.line)
     });
-    let Some(line) = first.map(|first| first.candidate.place.line) else { return Vec::new() };
-    judged.iter().filter(|one| one.candidate.place.line == line && one.local(exact).is_some()).collect()
+    let Some(first) = first else { return Vec::new() };
+    let fits = |one: &&Judged| one.candidate.place.line == first.candidate.place.line && one.is_list() == first.is_list();
+    judged.iter().filter(|one| fits(one) && one.local(exact).is_some()).collect()
 }
 
 /// The guess: Resent-To, Resent-Cc and Resent-Bcc if they name anybody, else To, Cc, Bcc and Apparently-To; exact local domains only.
@@ -197,5 +206,7 @@ pub fn guess<'j, 'h>(header: &Header, judged: &'j [Judged<'h>]) -> Vec<&'j Judge
         Kind::Header => !header.is_resent,
         _ => !header.is_resent && one.candidate.place.field == APPARENTLY,
     };
-    judged.iter().filter(|one| fits(one) && one.guessed().is_some()).collect()
+    let guessed = || judged.iter().filter(|one| fits(one) && one.guessed().is_some());
+    let has_reader = guessed().any(|one| !one.is_list());
+    guessed().filter(|one| !has_reader || !one.is_list()).collect()
 }
