@@ -345,10 +345,13 @@ fn an_address_of_the_users_list_counts_in_a_sub_domain_too() {
 }
 
 #[test]
-fn a_report_that_names_somebody_by_no_address_says_so() {
+fn a_report_that_names_somebody_by_no_address_or_nobody_at_all_says_so() {
     let envelope = "Sender: alice@example.com\nSubject: s\nMessage-Id: <1@x>\nTo: /o=ExchangeLabs/ou=x/cn=Recipients/cn=bob\n";
     let decision = decide_with(&settings(), Some(USERS), &REPORT.replace("ENVELOPE", envelope));
     assert!(matches!(decision.findings.as_slice(), [("damaged", text)] if text.contains("no address")), "{:?}", decision.findings);
+    let nobody = "Sender: alice@example.com\nMessage-Id: <1@x>\nSubject: s\nTo: bob@example.com\n\nDisclaimer\nSubject: to change\n";
+    let decision = decide_with(&settings(), Some(USERS), &REPORT.replace("ENVELOPE", nobody));
+    assert!(matches!(decision.findings.as_slice(), [("damaged", text)] if text.contains("no recipient")), "{:?}", decision.findings);
 }
 
 #[test]

@@ -91,6 +91,9 @@ fn of(mail: &Mail, format: Format, mut envelope: Envelope, inner: &Header) -> Re
     if envelope.lines.iter().any(|line| line.party == Party::Recipient && line.addresses.is_empty()) {
         notes.push(("damaged", "the journal report names a recipient by what is no address, so who that is is not known"));
     }
+    if format.is_sure() && !envelope.lines.iter().any(|line| line.party == Party::Recipient) {
+        notes.push(("damaged", "the journal report names no recipient that can be read"));
+    }
     if place.is_none() {
         notes.push(("damaged", missing(mail)));
     }
