@@ -56,7 +56,8 @@ impl Policy {
         let wrong = |what: String| Error::new(Status::Config, what).about("[route]");
         let sender = |text: &String| Address::parse(text).ok_or_else(|| wrong(format!("journal-from: “{text}” is not an address")));
         let field = |text: &String| {
-            let advice = || wrong(format!("trusted-fields: “{text}” is not a field's name and position, such as \"delivered-to:1\""));
+            let advice =
+                || wrong(format!("trusted-fields: “{text}” is not an envelope field's name and position, such as \"delivered-to:1\""));
             trusted_field(text).ok_or_else(advice)
         };
         let template = |key: &str, text: &str| Template::parse(text).map_err(|what| wrong(format!("{key} = \"{text}\": {what}")));
@@ -96,13 +97,16 @@ fn catchall(name: Option<&str>, users: Option<&Users>) -> std::result::Result<St
     if fits { Ok(name) } else { Err("catchall: a user's name can't be empty, begin with @, or hold control characters".into()) }
 }
 
+/// Fields that name whom a message is written to: what is guessed from last, whatever is trusted.
+const WRITTEN: [&str; 8] = ["to", "cc", "bcc", "from", "sender", "resent-to", "resent-cc", "resent-bcc"];
+
 fn trusted_field(text: &str) -> Option<TrustedField> {
     let (name, position) = match text.split_once(':') {
         Some((name, position)) => (name, Some(position.trim().parse().ok().filter(|position| *position > 0)?)),
         None => (text, None),
     };
     let name = name.trim().to_ascii_lowercase();
-    let fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+    let fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()) && !WRITTEN.contains(&name.as_str());
     fits.then_some(TrustedField { name, position })
 }
 
@@ -115,7 +119,7 @@ mod tests {
         let field = |name: &str, position| Some(TrustedField { name: name.into(), position });
         assert_eq!(trusted_field("Delivered-To:1"), field("delivered-to", Some(1)));
         assert_eq!(trusted_field("x-rcpt-to"), field("x-rcpt-to", None));
-        for bad in ["", ":1", "delivered-to:0", "delivered-to:x", "delivered to:1", "a:1:2"] {
+        for bad in ["", "to:1", "Resent-To", ":1", "delivered-to:0", "delivered-to:x", "delivered to:1", "a:1:2"] {
             assert_eq!(trusted_field(bad), None, "{bad}");
         }
     }
