@@ -118,7 +118,7 @@ impl Missing {
     /// Writes one record an address, the most frequent first.
     ///
     /// # Errors
-    /// What the output reports.
+    /// What the output reports; that a signal came.
     pub fn write(mut self, output: &mut impl Write) -> Result<()> {
         if self.entries.len() > MOST {
             self.give_up();
@@ -126,6 +126,8 @@ impl Missing {
         let mut all: Vec<(String, Entry)> = self.entries.drain().collect();
         all.sort_by(|(a, one), (b, other)| (other.messages, a).cmp(&(one.messages, b)));
         for (address, entry) in all {
+            // With a long list and many addresses this takes minutes.
+            mdrop::interrupt::check()?;
             let guess = self.likeliest.guess(&address, entry.name.as_deref());
             output.write_all(&Record::Missing(Box::new(entry.record(address, guess))).to_line()?)?;
         }

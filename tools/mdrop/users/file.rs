@@ -3,7 +3,7 @@
 use super::entries::{GroupEntry, UserEntry, span};
 use super::list::{Claimed, Owner, Title, Users};
 use super::span::Span;
-use crate::address::fold_domain;
+use crate::address::{Address, fold_domain};
 use crate::error::{Error, Result, Status};
 use crate::profile::{hint, parse_toml};
 use serde::Deserialize;
@@ -143,12 +143,14 @@ impl Builder {
         if name.is_empty() || name.starts_with('@') || name.contains(char::is_control) {
             return Err("a name can't be empty, begin with @, or hold control characters".into());
         }
-        if let Some(other) = self.by_name.get(name).and_then(|owner| self.known.get(*owner as usize)) {
+        // Two spellings of one address would be two archives of one name, and one person's mail in the wrong one of them by a slip.
+        let key = Self::key(name);
+        if let Some(other) = self.by_name.get(&key).and_then(|owner| self.known.get(*owner as usize)) {
             return Err(format!("stands in the list twice, on line {} too", other.line));
         }
         let whole = span(entry.from, entry.until)?;
         let owner = self.own(Owner::User(name.into()), Known { shown: format!("user “{name}”"), line, span: whole });
-        self.by_name.insert(name.into(), owner);
+        self.by_name.insert(key, owner);
         let own = name.contains('@').then(|| Claimed::parse(name)).transpose()?;
         if matches!(own, Some(Claimed::Pattern(..))) {
             return Err("a name can't be a wildcard; give it as an alias".into());
@@ -164,6 +166,11 @@ impl Builder {
             self.give(&claimed, &alias.address, Title { owner, span: dates })?;
         }
         own.map_or(Ok(()), |own| self.give(&own, name, Title { owner, span: whole }))
+    }
+
+    /// By what names are told apart: those that are addresses as addresses are.
+    fn key(name: &str) -> String {
+        Address::parse(name).map_or_else(|| name.to_owned(), |address| address.normal())
     }
 
     fn add_group(&mut self, line: usize, entry: &GroupEntry) -> std::result::Result<(), String> {
@@ -183,7 +190,7 @@ impl Builder {
 
     /// The users that a member is: one by name, or those who have an address, each while it is theirs.
     fn member(&self, member: &str) -> std::result::Result<Vec<Title>, String> {
-        if let Some(owner) = self.by_name.get(member) {
+        if let Some(owner) = self.by_name.get(&Self::key(member)) {
             let span = self.known.get(*owner as usize).map(|known| known.span).unwrap_or_default();
             return Ok(vec![Title { owner: *owner, span }]);
         }

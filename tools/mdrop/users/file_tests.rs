@@ -25,6 +25,10 @@ fn a_mistake_is_told_with_its_line_and_its_user() {
         ("\n[[user]]\nname = \"@catchall\"\n", "line 2: user “@catchall”: a name can't be empty, begin with @, or hold control characters"),
         ("[[user]]\nname = \"*@x.example\"\n", "line 1: user “*@x.example”: a name can't be a wildcard; give it as an alias"),
         ("[[user]]\nname = \"a\"\n[[user]]\nname = \"a\"\n", "line 3: user “a”: stands in the list twice, on line 1 too"),
+        (
+            "[[user]]\nname = \"a@x.example\"\nuntil = 2020-01-01\n[[user]]\nname = \"A@X.example\"\nfrom = 2020-01-02\n",
+            "line 4: user “A@X.example”: stands in the list twice, on line 1 too",
+        ),
         ("[[user]]\nname = \"a\"\nfrom = 2020-01-02\nuntil = \"2020-01-01\"\n", "line 1: user “a”: from is not before until"),
         (
             "[[user]]\nname = \"a\"\nfrom = 2020-01-02T00:00:00\n",
