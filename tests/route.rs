@@ -303,7 +303,7 @@ fn names_one_of(domains: &[&str], message: &[u8]) -> bool {
         let guess = ["to:", "cc:", "bcc:"].iter().any(|field| line.starts_with(field));
         let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '.' || c == '-' || c == '_');
         let named = |domain: &&str| line.match_indices(&format!("@{domain}")).any(|(at, found)| ends(&line[at + found.len()..]));
-        !(guess && resent) && domains.iter().any(|domain| named(&domain))
+        !(guess && resent) && domains.iter().any(named)
     })
 }
 

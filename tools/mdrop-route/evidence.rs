@@ -1,9 +1,8 @@
 //! All that a header says of senders and recipients, in one pass from top to bottom: each item with its field, position and hop.
 //!
-//! Nothing is judged here. A hop is the number of Received fields above a field: hop 0 was written last, nearest to the mailbox. The
-//! order of the envelope fields inside one hop is a table, since servers write what was addressed before what it expanded to,
-//! and Delivered-To often after aliases.
+//! Nothing is judged here. A hop is the number of Received fields above a field: hop 0 was written last, nearest to the mailbox.
 
+use crate::fields::{FIELDS, Use};
 use crate::moment::Clock;
 use crate::policy::{Policy, TrustedField};
 use crate::received::{self, Received};
@@ -17,69 +16,6 @@ use std::collections::HashSet;
 
 /// How much of a value that is no address is shown.
 const SHOWN: usize = 200;
-
-/// For what a field is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use {
-    Envelope,
-    Received,
-    Resent,
-    Guess,
-    Sender,
-    List,
-    Report,
-    ContentType,
-}
-
-/// The fields that are read; what else looks like evidence of a recipient (X-Forwarded-To, X-Sympa-To, X-SMTP-RCPT, Reply-To) is none.
-/// Those of use `Envelope` (and Received) stand in the order in which they count inside a hop, those of use `Sender` in the order in
-/// which they are believed.
-const FIELDS: [(&str, Use); 44] = [
-    ("x-original-to", Use::Envelope),
-    ("envelope-to", Use::Envelope),
-    ("x-envelope-to", Use::Envelope),
-    ("x-real-to", Use::Envelope),
-    ("x-rcpt-to", Use::Envelope),
-    ("x-rcptto", Use::Envelope),
-    ("x-delivered-to", Use::Envelope),
-    ("x-apparently-to", Use::Envelope),
-    ("apparently-to", Use::Envelope),
-    ("original-recipient", Use::Envelope),
-    ("x-mdrcpt-to", Use::Envelope),
-    ("x-mdaemon-deliver-to", Use::Envelope),
-    ("x-deliver-to", Use::Envelope),
-    ("x-gm-original-to", Use::Envelope),
-    ("x-receiver", Use::Envelope),
-    ("received", Use::Received),
-    ("x-resolved-to", Use::Envelope),
-    ("delivered-to", Use::Envelope),
-    ("resent-to", Use::Resent),
-    ("resent-cc", Use::Resent),
-    ("resent-bcc", Use::Resent),
-    ("resent-from", Use::Sender),
-    ("to", Use::Guess),
-    ("cc", Use::Guess),
-    ("bcc", Use::Guess),
-    ("return-path", Use::Sender),
-    ("x-envelope-from", Use::Sender),
-    ("x-mail-from", Use::Sender),
-    ("x-mailfrom", Use::Sender),
-    ("x-sender", Use::Sender),
-    ("sender", Use::Sender),
-    ("from", Use::Sender),
-    ("list-post", Use::List),
-    ("x-beenthere", Use::List),
-    ("mailing-list", Use::List),
-    ("x-mailing-list", Use::List),
-    ("x-ms-journal-report", Use::Report),
-    ("x-ms-exchange-organization-journal-report", Use::Report),
-    ("x-wm-journal-report", Use::Report),
-    ("content-identifier", Use::Report),
-    ("content-identifer", Use::Report),
-    ("auto-submitted", Use::Report),
-    ("subject", Use::Report),
-    ("content-type", Use::ContentType),
-];
 
 /// One value that may name a recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]

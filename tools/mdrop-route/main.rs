@@ -7,6 +7,7 @@ mod credible;
 mod decide;
 mod evidence;
 mod explain;
+mod fields;
 mod folder;
 mod judge;
 mod missing;
