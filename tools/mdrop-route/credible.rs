@@ -95,8 +95,8 @@ pub fn innermost<'r>(policy: &Policy, report: &'r Report) -> &'r Report {
 
 fn is_for_the_mailbox(policy: &Policy, report: &Report) -> bool {
     let mut addresses = report.recipients().flat_map(|line| line.addresses.iter().chain(forwarders(line)));
-    let others = |address: &Address| !policy.directory.owns(address) && policy.directory.resolve(address).is_some();
-    report.recipients().flat_map(|line| &line.addresses).any(|address| policy.directory.owns(address)) && !addresses.any(others)
+    report.recipients().flat_map(|line| &line.addresses).any(|address| policy.directory.owns(address))
+        && !addresses.any(|address| policy.directory.is_personal(address))
 }
 
 fn is_from_a_journal(policy: &Policy, report: &Report) -> bool {

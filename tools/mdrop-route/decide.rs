@@ -233,19 +233,8 @@ fn last_resort(policy: &Policy, header: &Header, hops: u32) -> Option<Found> {
         let local = policy.directory.resolve(&address).filter(|local| local.exact && !local.own && !judge::is_list(&lists, &address))?;
         Some(Found { address, local, evidence })
     };
-    let paths = header.senders.iter().filter(|one| one.place.field.as_str() == "return-path" && one.place.hop < hops);
-    let mut verps = paths.filter_map(|path| {
-        let address = verp::reader(&policy.directory, path.address.as_ref()?)?;
-        fit(address, Evidence { kind: Kind::Envelope, ..path.place.evidence() })
-    });
-    let originals = || {
-        let mut trusted = (0..hops).zip(&header.received);
-        trusted.find_map(|(hop, received)| {
-            let evidence = Evidence { field: "received".into(), position: hop + 1, hop, kind: Kind::Received };
-            fit(received.original.clone()?, evidence)
-        })
-    };
-    verps.next().or_else(originals)
+    let noted = verp::noted(&policy.directory, header).filter(|(_, evidence)| evidence.hop < hops);
+    noted.into_iter().find_map(|(address, evidence)| fit(address, evidence))
 }
 
 /// Says of every candidate that is no recipient why.
@@ -277,8 +266,7 @@ fn reject(judged: &[Judged], answer: &Answer, named: &HashSet<String>, decision:
 /// Why a local address lost.
 fn loss(local: &Local, evidence: &Evidence, first: Option<&Evidence>, kind: Option<Kind>) -> &'static str {
     let Some(first) = first else { return "only an exact local domain is guessed from" };
-    let traces = |kind| matches!(kind, Kind::Envelope | Kind::Received);
-    if kind == Some(Kind::Journal) || !traces(evidence.kind) {
+    if kind == Some(Kind::Journal) || !evidence.kind.is_trace() {
         return if local.exact || kind == Some(Kind::Journal) { "weaker than what decided" } else { "in a sub-domain only" };
     }
     if !local.exact {
@@ -287,7 +275,9 @@ fn loss(local: &Local, evidence: &Evidence, first: Option<&Evidence>, kind: Opti
     if evidence.hop == first.hop { "another field of this hop comes first" } else { "another hop decided" }
 }
 
-fn rejected(address: Octets, evidence: &Evidence, why: &str) -> Rejected {
+/// A candidate that lost, with why.
+#[must_use]
+pub fn rejected(address: Octets, evidence: &Evidence, why: &str) -> Rejected {
     Rejected { address: Some(address), evidence: evidence.clone(), why: why.into() }
 }
 
@@ -309,8 +299,7 @@ type Author = (String, Address, Evidence);
 /// Those of ours who wrote the message.
 fn authors(policy: &Policy, header: &Header, report: Option<&Report>, found: &[Found], lookup: &mut Lookup) -> Vec<Author> {
     let mut author = |address: &Address, evidence: &Evidence| -> Vec<Author> {
-        let is_ours = policy.directory.resolve(address).is_some_and(|local| !local.own);
-        let users = if is_ours { lookup.users(address) } else { Vec::new() };
+        let users = if policy.directory.is_personal(address) { lookup.users(address) } else { Vec::new() };
         users.into_iter().map(|user| (user, address.clone(), evidence.clone())).collect()
     };
     if let Some(report) = report {
@@ -329,7 +318,7 @@ fn authors(policy: &Policy, header: &Header, report: Option<&Report>, found: &[F
 /// Whether a report says that the message was sent from a local domain.
 fn is_ours(policy: &Policy, report: &Report) -> bool {
     let mut addresses = report.senders().flat_map(|line| &line.addresses);
-    addresses.any(|address| !policy.directory.owns(address) && policy.directory.resolve(address).is_some())
+    addresses.any(|address| policy.directory.is_personal(address))
 }
 
 /// Files the message under everybody known, once a role, and asks the policy about the rest.

@@ -311,11 +311,7 @@ fn is_null(value: &[u8]) -> bool {
 /// `<mailto:list@example.com>`, `list@example.com`, `contact list-help@example.com; run by …`, `list list@example.com; contact …`.
 fn list_addresses(value: &[u8]) -> Vec<String> {
     let words = value.split(|b| b.is_ascii_whitespace() || matches!(b, b'<' | b'>' | b',' | b';' | b'?'));
-    let addresses = words.filter_map(|word| {
-        let begins = word.get(..7).is_some_and(|begin| begin.eq_ignore_ascii_case(b"mailto:"));
-        let word = if begins { word.get(7..)? } else { word };
-        std::str::from_utf8(word).ok().and_then(Address::parse)
-    });
+    let addresses = words.filter_map(|word| std::str::from_utf8(word).ok().and_then(Address::parse));
     addresses.map(|address| address.normal()).collect()
 }
 

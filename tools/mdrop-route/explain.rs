@@ -4,7 +4,7 @@
 //! It works on the finished decision and adds what is not yet in it, so that no later rule can make a candidate vanish from the
 //! explanation.
 
-use crate::decide::Decision;
+use crate::decide::{self, Decision, rejected};
 use crate::evidence::Header;
 use crate::judge::Judged;
 use crate::policy::Policy;
@@ -12,7 +12,7 @@ use crate::verp;
 use mdrop::address::Address;
 use mdrop::journal::{Report, Source};
 use mdrop::octets::Octets;
-use mdrop::record::{Evidence, Kind, Rejected, Role};
+use mdrop::record::{Evidence, Kind, Role};
 use mdrop::time::Time;
 use std::collections::{HashMap, HashSet};
 
@@ -32,7 +32,7 @@ pub fn complete(policy: &Policy, header: &Header, judged: &[Judged], report: Opt
     for candidate in recipients(header, judged, report).into_iter().chain(notes(policy, header)) {
         if !take(&mut shown, &candidate) {
             let why = if named.contains(&candidate.address) { "confirms what decided" } else { why_no_recipient(policy, &candidate, hops) };
-            decision.rejected.push(rejected(candidate, why));
+            decision.rejected.push(rejected(candidate.address, &candidate.evidence, why));
         }
     }
     let hops = if report.is_some() { u32::MAX } else { hops };
@@ -40,13 +40,9 @@ pub fn complete(policy: &Policy, header: &Header, judged: &[Judged], report: Opt
     for candidate in senders(header, report) {
         if !is_sender(&candidate, decision) && !is_author(policy, &candidate, &authors, decision.moment) {
             let why = why_not_sender(&candidate, hops, decision);
-            decision.rejected.push(rejected(candidate, why));
+            decision.rejected.push(rejected(candidate.address, &candidate.evidence, why));
         }
     }
-}
-
-fn rejected(candidate: Shown, why: &str) -> Rejected {
-    Rejected { address: Some(candidate.address), evidence: candidate.evidence, why: why.into() }
 }
 
 /// By which a candidate and what is shown of it are matched: the place, and the address.
@@ -101,7 +97,7 @@ pub fn recipients(header: &Header, judged: &[Judged], report: Option<&Report>) -
     };
     let mut all: Vec<Shown> = judged.iter().map(of).collect();
     for line in report.into_iter().flat_map(Report::recipients) {
-        let evidence = crate::decide::line_evidence(line);
+        let evidence = decide::line_evidence(line);
         let sources = line.sources.iter().flat_map(Source::addresses);
         let named = line.addresses.iter().chain(sources).map(Address::spelt);
         let nothing = line.addresses.is_empty().then(|| Octets::from(line.value.as_str()));
@@ -110,18 +106,9 @@ pub fn recipients(header: &Header, judged: &[Judged], report: Option<&Report>) -
     all
 }
 
-/// What a list wrote into the Return-Path, and the original recipients that Received fields note.
+/// What lists and Received fields note.
 pub fn notes(policy: &Policy, header: &Header) -> Vec<Shown> {
-    let paths = header.senders.iter().filter(|one| one.place.field.as_str() == "return-path");
-    let readers = paths.filter_map(|path| {
-        let address = verp::reader(&policy.directory, path.address.as_ref()?)?.spelt();
-        Some(Shown { address, evidence: Evidence { kind: Kind::Envelope, ..path.place.evidence() } })
-    });
-    let originals = (0..).zip(&header.received).filter_map(|(hop, received)| {
-        let address = received.original.as_ref()?.spelt();
-        Some(Shown { address, evidence: Evidence { field: "received".into(), position: hop + 1, hop, kind: Kind::Received } })
-    });
-    readers.chain(originals).collect()
+    verp::noted(&policy.directory, header).map(|(address, evidence)| Shown { address: address.spelt(), evidence }).collect()
 }
 
 /// What may name the sender.
@@ -131,7 +118,7 @@ pub fn senders(header: &Header, report: Option<&Report>) -> Vec<Shown> {
         let named = line.addresses.iter().map(Address::spelt);
         let null = || if line.value == "<>" { Octets::from("") } else { Octets::from(line.value.as_str()) };
         let nothing = line.addresses.is_empty().then(null);
-        named.chain(nothing).map(|address| Shown { address, evidence: crate::decide::line_evidence(line) })
+        named.chain(nothing).map(|address| Shown { address, evidence: decide::line_evidence(line) })
     });
     let of_header = header.senders.iter().map(|one| Shown {
         address: one.address.as_ref().map_or_else(|| Octets::from(""), Address::spelt),
@@ -239,7 +226,7 @@ mod tests {
         let why = |message: &str| {
             let header = evidence::read(&policy, message.as_bytes(), true);
             let decision = decide::decide(&policy, &header, None, &DELIVERY, true);
-            let of = |one: &Rejected| format!("{} {}: {}", one.evidence.field, one.address.as_ref().unwrap(), one.why);
+            let of = |one: &mdrop::record::Rejected| format!("{} {}: {}", one.evidence.field, one.address.as_ref().unwrap(), one.why);
             decision.rejected.iter().map(of).collect::<Vec<_>>()
         };
         let twice = why("Envelope-To: a@example.com, a@example.com\n");

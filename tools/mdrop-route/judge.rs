@@ -74,7 +74,7 @@ impl Judged<'_> {
 
     /// Whether a server wrote it on the way, or a sender who pretends to be one.
     pub fn is_trace(&self) -> bool {
-        matches!(self.candidate.place.kind, Kind::Envelope | Kind::Received)
+        self.candidate.place.kind.is_trace()
     }
 }
 
@@ -92,7 +92,6 @@ pub fn judge<'h>(policy: &Policy, header: &'h Header) -> Vec<Judged<'h>> {
 }
 
 fn verdict(policy: &Policy, candidate: &Candidate, address: &Address, lists: &HashSet<String>, hops: u32) -> Verdict {
-    let trace = matches!(candidate.place.kind, Kind::Envelope | Kind::Received);
     if policy.directory.owns(address) {
         return Verdict::Own;
     }
@@ -100,7 +99,7 @@ fn verdict(policy: &Policy, candidate: &Candidate, address: &Address, lists: &Ha
     if candidate.place.kind == Kind::Envelope && !policy.trusted_fields.is_empty() && trusted_at(policy, candidate).is_none() {
         return Verdict::NotTrusted(local);
     }
-    if trace && candidate.place.hop >= hops {
+    if candidate.place.kind.is_trace() && candidate.place.hop >= hops {
         return Verdict::Untrusted(local);
     }
     if is_list(lists, address) {

@@ -101,12 +101,18 @@ impl Missing {
 
     /// Keeps the most frequent.
     fn give_up(&mut self) {
-        let mut all: Vec<(String, Entry)> = self.entries.drain().collect();
-        all.sort_by(|(a, one), (b, other)| (other.messages, a).cmp(&(one.messages, b)));
+        let mut all = self.take_sorted();
         let rest = all.split_off(all.len().min(MOST));
         let highest = rest.iter().map(|(_, entry)| entry.messages + entry.missed).max();
         self.given_up = self.given_up.max(highest.unwrap_or(0));
         self.entries = all.into_iter().collect();
+    }
+
+    /// Takes all addresses out, the most frequent first.
+    fn take_sorted(&mut self) -> Vec<(String, Entry)> {
+        let mut all: Vec<(String, Entry)> = self.entries.drain().collect();
+        all.sort_by(|(a, one), (b, other)| (other.messages, a).cmp(&(one.messages, b)));
+        all
     }
 
     /// Whether there were more addresses than are counted.
@@ -123,9 +129,7 @@ impl Missing {
         if self.entries.len() > MOST {
             self.give_up();
         }
-        let mut all: Vec<(String, Entry)> = self.entries.drain().collect();
-        all.sort_by(|(a, one), (b, other)| (other.messages, a).cmp(&(one.messages, b)));
-        for (address, entry) in all {
+        for (address, entry) in self.take_sorted() {
             // With a long list and many addresses this takes minutes.
             mdrop::interrupt::check()?;
             let guess = self.likeliest.guess(&address, entry.name.as_deref());

@@ -30,7 +30,7 @@ pub fn envelope(header: &Header, hop: u32, hops: u32) -> Option<Sender> {
         .or_else(|| senders.iter().find(|one| is(one, &ENVELOPE) && one.place.hop == hop))
         .or_else(|| senders.iter().filter(path).find(|one| one.place.hop > hop && one.place.line < lower))
         .or_else(|| senders.iter().filter(path).rfind(|one| one.place.hop < hop))
-        .or_else(|| named(&["x-envelope-from", "x-mail-from", "x-mailfrom"]))
+        .or_else(|| named(&ENVELOPE))
         // Some mail programs write their login into X-Sender: it counts only where a server may have written it.
         .or_else(|| senders.iter().find(|one| is(one, &["x-sender"]) && one.place.hop <= hop))
         .or_else(|| named(&["received", "x-sender"]))

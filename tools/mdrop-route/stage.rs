@@ -121,13 +121,12 @@ impl<'a, W: Write> Stage<'a, W> {
     fn write(&mut self, mut meta: Meta, decision: Decision, spool: &mut Spool) -> Result<()> {
         let Output::Stream(output) = &mut self.output else { return self.explain(meta, decision) };
         let settings = decision.skip.is_some().then_some(self.policy.digest);
-        let findings = decision.findings.into_iter().map(|(word, text)| finding(None, word, text)).collect();
         meta.route = Some(Routing {
             sender: decision.sender,
             recipients: decision.recipients,
             filings: decision.filings,
             journal: decision.journal,
-            findings,
+            findings: findings(decision.findings),
             skip: decision.skip,
             settings,
         });
@@ -140,7 +139,6 @@ impl<'a, W: Write> Stage<'a, W> {
 
     fn explain(&mut self, meta: Meta, decision: Decision) -> Result<()> {
         let Output::Records(output) = &mut self.output else { return Ok(()) };
-        let findings = decision.findings.into_iter().map(|(word, text)| finding(None, word, text)).collect();
         let route = Route {
             v: V1,
             origin: meta.origin,
@@ -149,7 +147,7 @@ impl<'a, W: Write> Stage<'a, W> {
             recipients: decision.recipients,
             filings: decision.filings,
             rejected: decision.rejected,
-            findings,
+            findings: findings(decision.findings),
             skip: decision.skip,
         };
         Ok(output.write_all(&Record::Route(Box::new(route)).to_line()?)?)
@@ -214,6 +212,11 @@ fn read_report(meta: &Meta, spool: &mut Spool) -> Result<Option<Report>> {
         encoded.consume(used);
     }
     Ok(decoder.finish()?.0.finish())
+}
+
+/// Findings as they stand beside their message, which they need not name.
+fn findings(found: Vec<(&'static str, String)>) -> Vec<Finding> {
+    found.into_iter().map(|(word, text)| finding(None, word, text)).collect()
 }
 
 fn finding(meta: Option<&Meta>, word: &str, text: String) -> Finding {

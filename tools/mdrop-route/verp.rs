@@ -3,8 +3,25 @@
 //! Both are conventions of list software and no standard, so the reader's address is only the last resort before the guess, and
 //! only where its domain is one of ours.
 
+use crate::evidence::{Header, Name};
 use mdrop::address::Address;
+use mdrop::record::{Evidence, Kind};
 use mdrop::users::Directory;
+
+/// What a list wrote into the Return-Path, and then the original recipients that Received fields note (RFC 3461 section 4.2), each with where it
+/// stands.
+pub fn noted<'h>(directory: &'h Directory, header: &'h Header) -> impl Iterator<Item = (Address, Evidence)> + 'h {
+    let paths = header.senders.iter().filter(|one| one.place.field == Name::Known("return-path"));
+    let readers = paths.filter_map(|path| {
+        let address = reader(directory, path.address.as_ref()?)?;
+        Some((address, Evidence { kind: Kind::Envelope, ..path.place.evidence() }))
+    });
+    let originals = (0..).zip(&header.received).filter_map(|(hop, received)| {
+        let evidence = Evidence { field: "received".into(), position: hop + 1, hop, kind: Kind::Received };
+        Some((received.original.clone()?, evidence))
+    });
+    readers.chain(originals)
+}
 
 /// What list software puts before or behind a list's name.
 const SUFFIXES: [&str; 5] = ["-bounces", "-bounce", "-admin", "-owner", "-request"];

@@ -63,6 +63,14 @@ pub enum Kind {
     Sender,
 }
 
+impl Kind {
+    /// Whether a server wrote it on the way, or a sender who pretends to be one.
+    #[must_use]
+    pub fn is_trace(self) -> bool {
+        matches!(self, Self::Envelope | Self::Received)
+    }
+}
+
 /// Which field, at which position, named an address.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Evidence {

@@ -50,7 +50,7 @@ fn named(kept: &Kept, fits: fn(Kind) -> bool) -> impl Iterator<Item = (u32, &Add
 }
 
 fn traces(kept: &Kept) -> impl Iterator<Item = (u32, &Address)> {
-    named(kept, |kind| matches!(kind, Kind::Envelope | Kind::Received))
+    named(kept, Kind::is_trace)
 }
 
 /// The addresses that nearly all messages name.

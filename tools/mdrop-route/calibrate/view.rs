@@ -90,7 +90,7 @@ fn is_guess(one: &Judged) -> bool {
 
 fn traces(judged: &[Judged]) -> Vec<Trace> {
     let mut by_place: BTreeMap<(u32, String), Trace> = BTreeMap::new();
-    for one in judged.iter().filter(|one| matches!(one.candidate.place.kind, Kind::Envelope | Kind::Received)) {
+    for one in judged.iter().filter(|one| one.is_trace()) {
         let place = &one.candidate.place;
         let name = format!("{}:{}", place.field.as_str(), place.position);
         let trace = by_place.entry((place.line, name.clone())).or_insert_with(|| Trace {

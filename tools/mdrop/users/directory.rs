@@ -73,6 +73,12 @@ impl Directory {
         Some(Local { exact, own: self.owns(address) })
     }
 
+    /// Whether it is a local address, and not the mailbox's own.
+    #[must_use]
+    pub fn is_personal(&self, address: &Address) -> bool {
+        self.resolve(address).is_some_and(|local| !local.own)
+    }
+
     /// Whose a local address is at a moment, which is that of the message's delivery. Where the moment is not known, what somebody has
     /// for a time only is nobody's.
     #[must_use]
