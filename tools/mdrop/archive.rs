@@ -7,6 +7,7 @@ pub mod adopt;
 mod arrival;
 pub mod check;
 pub mod commit;
+mod decide;
 pub mod index;
 pub mod pack;
 pub mod pending;
