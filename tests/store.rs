@@ -96,6 +96,15 @@ fn a_second_run_records_nothing() {
 }
 
 #[test]
+fn an_empty_message_can_be_the_first_of_a_commit() {
+    let scene = Scene::new();
+    let receipts = scene.store(&stream(&[message(1, b"", &["alice@example.com"]), message(2, &mail(2), &[])])).exits(0).receipts();
+    assert_eq!(receipts.iter().map(|receipt| receipt.size).collect::<Vec<_>>(), [0, mail(2).len() as u64]);
+    scene.check().exits(0);
+    assert_eq!(scene.mail_of("alice@example.com"), BTreeSet::from([Digest::of(b"")]));
+}
+
+#[test]
 fn a_receipt_says_where_plain_zstd_finds_the_message() {
     let scene = Scene::new();
     let sent: Vec<_> = (1..50).map(|n| message(n, &mail(n), &["alice@example.com"])).collect();

@@ -159,10 +159,10 @@ impl Pending {
         }
         let size = |group: &[usize]| group.iter().map(|i| length(&self.waiting[*i])).sum::<u64>();
         let mut frames: Vec<Vec<usize>> = Vec::new();
-        let mut filled = FRAME;
+        let mut filled = 0;
         for group in groups {
             let more = size(&group);
-            if filled + more > FRAME {
+            if frames.is_empty() || filled + more > FRAME {
                 frames.push(Vec::new());
                 filled = 0;
             }
