@@ -187,14 +187,47 @@ pub fn lock(path: &Path) -> Result<Lock> {
 /// # Errors
 /// [`Status::CantCreate`] if the file can't be made.
 pub fn try_lock(path: &Path) -> Result<Option<Lock>> {
-    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
-    let error = |e| about(path, "create", e).with_status(Status::CantCreate);
-    let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(error)?);
+    let file = lock_file(path)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(Lock(file))),
         Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(None),
         Err(e) => Err(about(path, "lock", e)),
     }
+}
+
+fn lock_file(path: &Path) -> Result<File> {
+    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
+    let error = |e| about(path, "create", e).with_status(Status::CantCreate);
+    Ok(File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(error)?))
+}
+
+/// The lock, shared with others who want it shared, for as long as no signal asks for an end.
+///
+/// # Errors
+/// As [`lock`].
+pub fn lock_shared(path: &Path) -> Result<Lock> {
+    loop {
+        let file = lock_file(path)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => return Ok(Lock(file)),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(about(path, "lock", e)),
+        }
+        if interrupt::requested() {
+            return Err(interrupt::error());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Makes a whole file durable and gives it its name, in the place of whatever has it. For what can be made anew, and for nothing else.
+///
+/// # Errors
+/// [`Status::Io`] or [`Status::CantCreate`], naming the file.
+pub fn replace(from: &Path, to: &Path) -> Result<()> {
+    let synced = File::open(from).and_then(|file| file.sync_all());
+    synced.map_err(|e| about(from, "sync", e).with_status(Status::Io))?;
+    std::fs::rename(from, to).map_err(|e| about(to, "create", e).with_status(Status::CantCreate))
 }
 
 /// How many octets the file system that holds `path` still takes from us.

@@ -4,8 +4,11 @@
 
 use crate::durable::{self, Unfinished};
 use crate::error::{Error, Result, Status};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// The two numbered series of files.
@@ -101,6 +104,12 @@ impl Shelf {
         }
     }
 
+    /// The sizes of many files.
+    #[must_use]
+    pub fn sizes(&self, series: Series) -> Sizes<'_> {
+        Sizes { shelf: self, series, open: None }
+    }
+
     /// A file that has no name yet.
     ///
     /// # Errors
@@ -191,6 +200,40 @@ impl Shelf {
             return Err(Error::new(Status::Io, what).about(self.root.display().to_string()));
         }
         Ok(())
+    }
+}
+
+/// Asks for the sizes of many files. It keeps the folder it looked into last open: a file there is found in half the time.
+pub struct Sizes<'a> {
+    shelf: &'a Shelf,
+    series: Series,
+    open: Option<(u64, OwnedFd)>,
+}
+
+impl Sizes<'_> {
+    /// As [`Shelf::size`].
+    ///
+    /// # Errors
+    /// What the system reports.
+    pub fn of(&mut self, number: u64) -> Result<Option<u64>> {
+        let (group, name) = (number / 10_000, self.series.name(number));
+        if self.open.as_ref().is_none_or(|(open, _)| *open != group) {
+            self.open = None;
+            let folder = self.shelf.root.join(&name);
+            let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+            match rustix::fs::open(folder.parent().unwrap_or(&folder), flags, Mode::empty()) {
+                Ok(folder) => self.open = Some((group, folder)),
+                Err(Errno::NOENT) => return Ok(None),
+                Err(e) => return Err(Error::io("open", e.into()).about(name)),
+            }
+        }
+        let Some((_, folder)) = &self.open else { return Ok(None) };
+        let file = name.rsplit('/').next().unwrap_or_default();
+        match rustix::fs::statat(folder, file, AtFlags::empty()) {
+            Ok(stat) => Ok(u64::try_from(stat.st_size).ok()),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(Error::io("look at", e.into()).about(name)),
+        }
     }
 }
 

@@ -1,47 +1,51 @@
 //! What each record of the catalog changes in the index.
 
-use super::names::{address_id, evidence_id, folder_id, scope_id, user_id};
+use super::catalog::Found;
+use super::names::Db;
+use super::standing::changing;
 use super::tables::{ADOPTED, ARCHIVED, PURGED, REFUSED, key, message_id_key, origin_name, role};
-use super::{Index, wrong};
 use crate::address::{self, Address};
 use crate::archive::segment::{PackName, RecordPlace};
-use crate::error::Result;
 use crate::identity::{Digest, Fingerprint};
 use crate::record::{Filing, Outcome, Purge, Purged, Receipt, Record, Refiling, Refusal, Role};
 use crate::time::Time;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-
-impl Index {
-    /// Takes in the records of segment `number`, each with its place, unless another process has done so already.
-    ///
-    /// # Errors
-    /// What SQLite reports; then nothing of the segment was taken in.
-    pub fn apply<'a>(
-        &mut self,
-        number: u64,
-        blake3: Digest,
-        pack: Option<PackName>,
-        records: impl Iterator<Item = (RecordPlace, &'a Record)>,
-    ) -> Result<()> {
-        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
-        let applied: u64 = transaction.query_row("SELECT segment FROM applied", [], |row| row.get(0)).map_err(wrong)?;
-        if applied >= number {
-            return Ok(());
-        }
-        if let Some(pack) = pack {
-            transaction.execute("INSERT OR REPLACE INTO packs VALUES (?1, ?2, ?3)", (pack.pack, number, pack.size)).map_err(wrong)?;
-        }
-        for (place, record) in records {
-            take_in(&transaction, place, record).map_err(wrong)?;
-        }
-        transaction.execute("UPDATE applied SET segment = ?1, blake3 = ?2", (number, blake3.0)).map_err(wrong)?;
-        transaction.commit().map_err(wrong)
-    }
-}
+use rusqlite::{OptionalExtension, params};
 
 type Sql<T> = rusqlite::Result<T>;
 
-fn take_in(db: &Connection, place: RecordPlace, record: &Record) -> Sql<()> {
+/// Takes in what was found of a segment.
+pub(super) fn take_found(db: &Db, number: u64, found: &Found) -> Sql<()> {
+    let note = |why: &str| db.prepare_cached("INSERT OR REPLACE INTO damaged VALUES (?1, ?2)")?.execute((number, why)).map(drop);
+    match found {
+        Found::Whole { blake3, pack, records } => {
+            take_segment(db, number, *blake3, *pack, records.iter().map(|(place, record)| (*place, record)))
+        }
+        Found::Damaged { blake3, why } => {
+            note(why)?;
+            take_segment(db, number, *blake3, None, std::iter::empty())
+        }
+        Found::Missing => note("is missing"),
+    }
+}
+
+/// Takes in a segment, and that it was.
+pub(super) fn take_segment<'a>(
+    db: &Db,
+    number: u64,
+    blake3: Digest,
+    pack: Option<PackName>,
+    records: impl Iterator<Item = (RecordPlace, &'a Record)>,
+) -> Sql<()> {
+    if let Some(pack) = pack {
+        db.prepare_cached("INSERT OR REPLACE INTO packs VALUES (?1, ?2, ?3)")?.execute((pack.pack, number, pack.size))?;
+    }
+    for (place, record) in records {
+        take_in(db, place, record)?;
+    }
+    db.prepare_cached("UPDATE applied SET segment = ?1, blake3 = ?2")?.execute((number, blake3.0)).map(drop)
+}
+
+fn take_in(db: &Db, place: RecordPlace, record: &Record) -> Sql<()> {
     match record {
         Record::Receipt(receipt) => take_receipt(db, place, receipt),
         Record::Refusal(refusal) => take_refusal(db, place.segment, refusal),
@@ -51,7 +55,7 @@ fn take_in(db: &Connection, place: RecordPlace, record: &Record) -> Sql<()> {
     }
 }
 
-fn take_receipt(db: &Connection, place: RecordPlace, receipt: &Receipt) -> Sql<()> {
+fn take_receipt(db: &Db, place: RecordPlace, receipt: &Receipt) -> Sql<()> {
     let mail = mail(db, receipt)?;
     let id = message(db, place, receipt, mail)?;
     for filing in &receipt.filings {
@@ -61,18 +65,21 @@ fn take_receipt(db: &Connection, place: RecordPlace, receipt: &Receipt) -> Sql<(
     take_origin(db, place.segment, receipt, id)
 }
 
-fn take_origin(db: &Connection, segment: u64, receipt: &Receipt, message: i64) -> Sql<()> {
+fn take_origin(db: &Db, segment: u64, receipt: &Receipt, message: i64) -> Sql<()> {
     let adopted = receipt.outcome == Outcome::Adopted;
     let state = if adopted { ADOPTED } else { ARCHIVED };
-    let (scope, name) = (scope_id(db, &receipt.origin)?, origin_name(&receipt.origin));
+    let (scope, name) = (db.scope_id(&receipt.origin)?, origin_name(&receipt.origin));
+    let name = &name;
     // What is adopted says less than what was known of the origin before.
     let or = if adopted { "IGNORE" } else { "REPLACE" };
     let insert = &format!("INSERT OR {or} INTO origins VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL)");
     let received = receipt.received.map(Time::unix);
     // A server may claim what no number of SQLite holds; then it has claimed nothing.
     let claimed = receipt.server_size.and_then(|size| i64::try_from(size).ok());
-    db.prepare_cached(insert)?.execute(params![scope, name, state, message, segment, receipt.archived.unix(), claimed, received])?;
-    Ok(())
+    changing(db, scope, name, || {
+        let values = params![scope, name, state, message, segment, receipt.archived.unix(), claimed, received];
+        db.prepare_cached(insert)?.execute(values).map(drop)
+    })
 }
 
 /// A mail: its row, and its date.
@@ -82,13 +89,13 @@ struct Mail {
     date: i64,
 }
 
-fn mail_of(db: &Connection, fingerprint: &Fingerprint) -> Sql<Option<Mail>> {
+fn mail_of(db: &Db, fingerprint: &Fingerprint) -> Sql<Option<Mail>> {
     let select = "SELECT id, date FROM mails WHERE substr(fingerprint, 1, 8) = substr(?1, 1, 8) AND fingerprint = ?1";
     db.prepare_cached(select)?.query_row([key(fingerprint)], |row| Ok(Mail { id: row.get(0)?, date: row.get(1)? })).optional()
 }
 
 /// The mail's row, made if its fingerprint is new. Its first receipt says its date for ever.
-fn mail(db: &Connection, receipt: &Receipt) -> Sql<Mail> {
+fn mail(db: &Db, receipt: &Receipt) -> Sql<Mail> {
     if let Some(mail) = mail_of(db, &receipt.fingerprint)? {
         return Ok(mail);
     }
@@ -96,7 +103,7 @@ fn mail(db: &Connection, receipt: &Receipt) -> Sql<Mail> {
     new_mail(db, &receipt.fingerprint, receipt.mail_date().unix(), message_id)
 }
 
-fn new_mail(db: &Connection, fingerprint: &Fingerprint, date: i64, message_id: Option<i64>) -> Sql<Mail> {
+fn new_mail(db: &Db, fingerprint: &Fingerprint, date: i64, message_id: Option<i64>) -> Sql<Mail> {
     let insert = "INSERT INTO mails (fingerprint, date, message_id) VALUES (?1, ?2, ?3)";
     let id = db.prepare_cached(insert)?.insert(params![key(fingerprint), date, message_id])?;
     Ok(Mail { id, date })
@@ -110,14 +117,14 @@ struct Before {
     journal: Option<String>,
 }
 
-fn message_before(db: &Connection, digest: Digest) -> Sql<Option<Before>> {
+fn message_before(db: &Db, digest: Digest) -> Sql<Option<Before>> {
     let select = "SELECT id, mail, adopted, journal FROM messages WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1";
     let before = |row: &rusqlite::Row| Ok(Before { id: row.get(0)?, mail: row.get(1)?, adopted: row.get(2)?, journal: row.get(3)? });
     db.prepare_cached(select)?.query_row([digest.0], before).optional()
 }
 
 /// The message's row, made if its digest is new.
-fn message(db: &Connection, place: RecordPlace, receipt: &Receipt, mail: Mail) -> Sql<i64> {
+fn message(db: &Db, place: RecordPlace, receipt: &Receipt, mail: Mail) -> Sql<i64> {
     if let Some(before) = message_before(db, receipt.digest)? {
         return learn(db, place, receipt, mail, &before).map(|()| before.id);
     }
@@ -143,7 +150,7 @@ fn message(db: &Connection, place: RecordPlace, receipt: &Receipt, mail: Mail) -
 
 /// What a later receipt says of a message. One that was stored again because its pack was lost gets the new place; what is said of it as a
 /// journal report counts from then on; what is adopted says nothing of that.
-fn learn(db: &Connection, place: RecordPlace, receipt: &Receipt, mail: Mail, before: &Before) -> Sql<()> {
+fn learn(db: &Db, place: RecordPlace, receipt: &Receipt, mail: Mail, before: &Before) -> Sql<()> {
     let Receipt { pack, frame, position, outcome, .. } = receipt;
     if *outcome != Outcome::Duplicate {
         let update = "UPDATE messages SET pack = ?2, frame_offset = ?3, frame_length = ?4, position = ?5 WHERE id = ?1";
@@ -168,34 +175,34 @@ fn journal(receipt: &Receipt) -> Option<String> {
 const AUTHORS: usize = 16;
 
 /// Who sent the mail and to whom it was delivered.
-fn correspond(db: &Connection, receipt: &Receipt, mail: Mail) -> Sql<()> {
+fn correspond(db: &Db, receipt: &Receipt, mail: Mail) -> Sql<()> {
     let insert = "INSERT OR IGNORE INTO correspondents VALUES (?1, ?2, ?3, ?4)";
-    let take = |address: String, as_what: Role| -> Sql<()> {
-        if !address.is_empty() {
-            let address = address_id(db, &address)?;
-            db.prepare_cached(insert)?.execute(params![address, role(as_what), mail.date, mail.id])?;
-        }
-        Ok(())
+    let take = |addresses: Vec<i64>, as_what: Role| {
+        let mut insert = db.prepare_cached(insert)?;
+        addresses.into_iter().try_for_each(|address| insert.execute(params![address, role(as_what), mail.date, mail.id]).map(drop))
     };
-    let from = receipt.from.iter().flat_map(|from| address::list_iter(from.as_bytes()).take(AUTHORS));
-    for author in from {
-        take(author.normal(), Role::Sender)?;
+    if let Some(from) = &receipt.from {
+        let authors = |from: &[u8]| address::list_iter(from).take(AUTHORS).map(|author| author.normal()).collect();
+        // A field is not the address that looks the same: people write lists and names into it.
+        let field = [b"From: ", from.as_bytes()].concat();
+        take(db.address_ids(&field, |field| authors(field.get(6..).unwrap_or_default()))?, Role::Sender)?;
     }
     let sender = receipt.sender.iter().filter_map(|sender| sender.address.as_ref());
     let recipients = receipt.recipients.iter().filter_map(|recipient| recipient.address.as_ref());
     for (address, as_what) in sender.map(|a| (a, Role::Sender)).chain(recipients.map(|a| (a, Role::Recipient))) {
-        take(normal(&address.lossy()), as_what)?;
+        take(db.address_ids(address.as_bytes(), |address| normal(&String::from_utf8_lossy(address)).into_iter().collect())?, as_what)?;
     }
     Ok(())
 }
 
-/// The form in which an address is looked for.
-fn normal(address: &str) -> String {
-    Address::parse(address).map_or_else(|| address.trim().to_lowercase(), |address| address.normal())
+/// The form in which an address is looked for; none of the null sender.
+fn normal(address: &str) -> Option<String> {
+    let normal = Address::parse(address).map_or_else(|| address.trim().to_lowercase(), |address| address.normal());
+    Some(normal).filter(|normal| !normal.is_empty())
 }
 
-fn take_refusal(db: &Connection, segment: u64, refusal: &Refusal) -> Sql<()> {
-    let (scope, name) = (scope_id(db, &refusal.origin)?, origin_name(&refusal.origin));
+fn take_refusal(db: &Db, segment: u64, refusal: &Refusal) -> Sql<()> {
+    let (scope, name) = (db.scope_id(&refusal.origin)?, origin_name(&refusal.origin));
     let settings = refusal.settings.map(|settings| settings.0);
     let digest = refusal.digest.map(|digest| message_before(db, digest)).transpose()?;
     // An origin that is archived stays so, unless another message stands there by now.
@@ -203,11 +210,13 @@ fn take_refusal(db: &Connection, segment: u64, refusal: &Refusal) -> Sql<()> {
     let insert = "INSERT INTO origins VALUES (?1, ?2, ?3, NULL, ?4, ?5, NULL, NULL, ?6)
         ON CONFLICT DO UPDATE SET state = ?3, message = NULL, segment = ?4, archived = ?5, settings = ?6
         WHERE state <> ?7 OR (?8 AND message IS NOT ?9)";
-    let values = params![scope, name, REFUSED, segment, refusal.time.unix(), settings, ARCHIVED, told, message];
-    db.prepare_cached(insert)?.execute(values).map(drop)
+    changing(db, scope, &name, || {
+        let values = params![scope, name, REFUSED, segment, refusal.time.unix(), settings, ARCHIVED, told, message];
+        db.prepare_cached(insert)?.execute(values).map(drop)
+    })
 }
 
-fn take_refiling(db: &Connection, refiling: &Refiling) -> Sql<()> {
+fn take_refiling(db: &Db, refiling: &Refiling) -> Sql<()> {
     let Some(message) = message_before(db, refiling.digest)? else { return Ok(()) };
     if let Some(mail) = mail_of(db, &refiling.fingerprint)? {
         for filing in &refiling.removed {
@@ -226,7 +235,7 @@ fn take_refiling(db: &Connection, refiling: &Refiling) -> Sql<()> {
 }
 
 /// The mail that a refiling names. Only if its receipts stood in a segment that is damaged it is new, and is dated as the message is.
-fn refiled_mail(db: &Connection, fingerprint: &Fingerprint, before: i64) -> Sql<Mail> {
+fn refiled_mail(db: &Db, fingerprint: &Fingerprint, before: i64) -> Sql<Mail> {
     if let Some(mail) = mail_of(db, fingerprint)? {
         return Ok(mail);
     }
@@ -234,21 +243,20 @@ fn refiled_mail(db: &Connection, fingerprint: &Fingerprint, before: i64) -> Sql<
     new_mail(db, fingerprint, date, None)
 }
 
-fn take_purge(db: &Connection, segment: u64, purge: &Purge) -> Sql<()> {
+fn take_purge(db: &Db, segment: u64, purge: &Purge) -> Sql<()> {
     if !matches!(purge.outcome, Purged::Purged | Purged::Gone) {
         return Ok(());
     }
-    let (scope, name) = (scope_id(db, &purge.origin)?, origin_name(&purge.origin));
+    let (scope, name) = (db.scope_id(&purge.origin)?, origin_name(&purge.origin));
     let update = "UPDATE origins SET state = ?3, segment = ?4 WHERE scope = ?1 AND name = ?2";
-    db.prepare_cached(update)?.execute(params![scope, name, PURGED, segment])?;
-    Ok(())
+    changing(db, scope, &name, || db.prepare_cached(update)?.execute(params![scope, name, PURGED, segment]).map(drop))
 }
 
-fn file(db: &Connection, mail: Mail, filing: &Filing, message: i64) -> Sql<()> {
-    let evidence = filing.evidence.as_ref().map(|evidence| evidence_id(db, evidence)).transpose()?;
+fn file(db: &Db, mail: Mail, filing: &Filing, message: i64) -> Sql<()> {
+    let evidence = filing.evidence.as_ref().map(|evidence| db.evidence_id(evidence)).transpose()?;
     // A filing of a message that was routed stands above the provisional one of an adopted copy.
     let insert = "INSERT INTO filings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE
         SET folder = ?5, message = ?6, evidence = ?7 WHERE (SELECT adopted FROM messages WHERE id = filings.message) = 1";
-    let (user, folder) = (user_id(db, &filing.user)?, folder_id(db, &filing.folder)?);
+    let (user, folder) = (db.user_id(&filing.user)?, db.folder_id(&filing.folder)?);
     db.prepare_cached(insert)?.execute(params![user, mail.date, mail.id, role(filing.role), folder, message, evidence]).map(drop)
 }

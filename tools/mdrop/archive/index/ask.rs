@@ -1,7 +1,7 @@
 //! What the tools ask the index.
 
-use super::tables::{ADOPTED, ARCHIVED, PURGED, REFUSED, from_key, from_role, key, origin_from, origin_name, role, scope};
-use super::{Index, wrong};
+use super::tables::{ADOPTED, PURGED, REFUSED, from_key, from_role, key, origin_from, origin_name, role, scope};
+use super::{Index, standing, wrong};
 use crate::archive::segment::RecordPlace;
 use crate::error::Result;
 use crate::identity::{Account, Digest, Fingerprint, Origin, UidValidity};
@@ -217,10 +217,10 @@ impl Index {
     /// # Errors
     /// What SQLite reports.
     pub fn purgeable_segments(&self, account: &Account, before: Time) -> Result<Vec<u64>> {
-        let select = "SELECT DISTINCT segment FROM origins WHERE state = ?1 AND archived <= ?2
-            AND scope IN (SELECT id FROM scopes WHERE account = ?3 AND login = ?4) ORDER BY segment";
+        let select = "SELECT DISTINCT segment FROM unpurged WHERE archived <= ?1
+            AND scope IN (SELECT id FROM scopes WHERE account = ?2 AND login = ?3) ORDER BY segment";
         let mut asked = self.db.prepare(select).map_err(wrong)?;
-        let rows = asked.query_map(params![ARCHIVED, before.unix(), account.name, account.login], |row| row.get(0));
+        let rows = asked.query_map(params![before.unix(), account.name, account.login], |row| row.get(0));
         rows.and_then(Iterator::collect).map_err(wrong)
     }
 
@@ -268,11 +268,10 @@ impl Index {
     /// # Errors
     /// What SQLite reports.
     pub fn archived_uids(&self, account: &Account, mailbox: &Octets, uidvalidity: UidValidity) -> Result<UidSet> {
-        let select = "SELECT name FROM origins WHERE state = ?1 AND scope =
-            (SELECT id FROM scopes WHERE account = ?2 AND login = ?3 AND kind = 0 AND mailbox = ?4 AND uidvalidity = ?5) ORDER BY name";
-        let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
-        let rows = asked.query_map(params![ARCHIVED, account.name, account.login, mailbox.as_bytes(), uidvalidity.0], |row| row.get(0));
-        rows.and_then(Iterator::collect).map_err(wrong)
+        let select = "SELECT id FROM scopes WHERE account = ?1 AND login = ?2 AND kind = 0 AND mailbox = ?3 AND uidvalidity = ?4";
+        let values = params![account.name, account.login, mailbox.as_bytes(), uidvalidity.0];
+        let scope = self.db.query_row(select, values, |row| row.get(0)).optional().map_err(wrong)?;
+        scope.map_or(Ok(UidSet::new()), |scope| standing::uids(&self.db, scope, standing::ARCHIVED_SET)).map_err(wrong)
     }
 
     /// How many messages the archive holds, and their octets.

@@ -1,7 +1,7 @@
 //! What is known of an account: what `mdrop-store --known` prints.
 
 use super::tables::{ARCHIVED, REFUSED};
-use super::{Index, wrong};
+use super::{Index, standing, wrong};
 use crate::archive::shelf::Series;
 use crate::error::Result;
 use crate::identity::{Account, Digest, UidValidity};
@@ -9,7 +9,7 @@ use crate::octets::Octets;
 use crate::record::{Known, Sample, V1};
 use crate::time::Time;
 use crate::uids::UidSet;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 /// How many of a mailbox's newest messages stand in `known` as samples, and about how many of the others.
 const SAMPLES: u64 = 50;
@@ -58,11 +58,12 @@ impl Index {
     /// Puts into a temporary table the packs that segments name and that are gone or shorter than they were: what was in them is not known.
     fn note_lost_packs(&self) -> Result<()> {
         self.db.execute_batch("CREATE TEMP TABLE IF NOT EXISTS lost (pack INTEGER PRIMARY KEY); DELETE FROM lost").map_err(wrong)?;
-        let mut asked = self.db.prepare("SELECT pack, size FROM packs").map_err(wrong)?;
-        let named: rusqlite::Result<Vec<(u64, u64)>> =
-            asked.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect);
-        for (pack, size) in named.map_err(wrong)? {
-            if self.shelf.size(Series::Pack, pack)?.is_none_or(|now| now < size) {
+        let mut asked = self.db.prepare("SELECT pack, size FROM packs ORDER BY pack").map_err(wrong)?;
+        let mut rows = asked.query([]).map_err(wrong)?;
+        let mut sizes = self.shelf.sizes(Series::Pack);
+        while let Some(row) = rows.next().map_err(wrong)? {
+            let (pack, size): (u64, u64) = (row.get(0).map_err(wrong)?, row.get(1).map_err(wrong)?);
+            if sizes.of(pack)?.is_none_or(|now| now < size) {
                 self.db.execute("INSERT INTO lost VALUES (?1)", [pack]).map_err(wrong)?;
             }
         }
@@ -70,22 +71,36 @@ impl Index {
     }
 
     fn known_uids(&self, scope: i64, settings: Option<Digest>, known: &mut Known) -> Result<()> {
-        let values = params![scope, ARCHIVED, REFUSED, settings.map(|s| s.0)];
-        let total: u64 = self.db.query_row(&format!("SELECT count(*) {KNOWN}"), values, |row| row.get(0)).map_err(wrong)?;
-        let mut asked = self.db.prepare(&format!("SELECT name, server_size, received {KNOWN} ORDER BY name")).map_err(wrong)?;
-        let mut rows = asked.query(values).map_err(wrong)?;
-        let every = (total / SAMPLES).max(1);
-        for n in 0.. {
-            let Some(row) = rows.next().map_err(wrong)? else { break };
-            let uid: u32 = row.get(0).map_err(wrong)?;
-            known.uids.insert(uid);
-            if n + SAMPLES >= total || n % every == 0 {
-                let received: Option<i64> = row.get(2).map_err(wrong)?;
-                let sample = Sample { uid, server_size: row.get(1).map_err(wrong)?, received: received.map(Time::from_unix) };
-                known.samples.extend((sample.server_size.is_some() || sample.received.is_some()).then_some(sample));
-            }
+        let mut uids = standing::uids(&self.db, scope, standing::ARCHIVED_SET).map_err(wrong)?;
+        let digest = settings.map(|settings| settings.0.to_vec()).unwrap_or_default();
+        let refused = self.db.query_row("SELECT id FROM settings WHERE digest = ?1", [digest], |row| row.get(0)).optional();
+        if let Some(refused) = refused.map_err(wrong)? {
+            uids.insert_all(&standing::uids(&self.db, scope, refused).map_err(wrong)?);
+        }
+        known.uids = uids.without(&self.lost_uids(scope)?);
+        for uid in samples(&known.uids) {
+            known.samples.extend(self.sample(scope, uid)?);
         }
         Ok(())
+    }
+
+    /// The UIDs whose messages lay in packs that are lost.
+    fn lost_uids(&self, scope: i64) -> Result<UidSet> {
+        // The messages one by one: it takes long, but only when packs are lost.
+        let select = "SELECT o.name FROM messages m CROSS JOIN origins o ON o.message = m.id AND o.scope = ?1
+            WHERE EXISTS (SELECT 1 FROM lost) AND m.pack IN (SELECT pack FROM lost) ORDER BY o.name";
+        let mut asked = self.db.prepare(select).map_err(wrong)?;
+        let rows = asked.query_map([scope], |row| row.get::<_, u32>(0));
+        rows.and_then(Iterator::collect).map_err(wrong)
+    }
+
+    fn sample(&self, scope: i64, uid: u32) -> Result<Option<Sample>> {
+        let select = "SELECT server_size, received FROM origins WHERE scope = ?1 AND name = ?2";
+        let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
+        let found = asked.query_row(params![scope, uid], |row| {
+            Ok(Sample { uid, server_size: row.get(0)?, received: row.get::<_, Option<i64>>(1)?.map(Time::from_unix) })
+        });
+        Ok(found.optional().map_err(wrong)?.filter(|sample| sample.server_size.is_some() || sample.received.is_some()))
     }
 
     fn known_names(
@@ -106,4 +121,19 @@ impl Index {
         }
         Ok(())
     }
+}
+
+/// Those of a mailbox that stand as samples: the newest, and others evenly among the rest.
+fn samples(uids: &UidSet) -> impl Iterator<Item = u32> {
+    let total = uids.len();
+    let every = (total / SAMPLES).max(1);
+    let mut before = 0;
+    uids.ranges().iter().flat_map(move |(first, last)| {
+        let (start, count) = (before, u64::from(last - first) + 1);
+        before += count;
+        let spread = (start.div_ceil(every) * every..before).step_by(usize::try_from(every).unwrap_or(usize::MAX));
+        let newest = total.saturating_sub(SAMPLES).max(start)..before;
+        let chosen: std::collections::BTreeSet<u64> = spread.chain(newest).collect();
+        chosen.into_iter().filter_map(move |rank| u32::try_from(rank - start).ok().map(|above| first + above))
+    })
 }

@@ -44,6 +44,14 @@ CREATE TABLE origins (
   scope INTEGER NOT NULL, name NOT NULL, state INTEGER NOT NULL, message INTEGER, segment INTEGER NOT NULL, archived INTEGER NOT NULL,
   server_size INTEGER, received INTEGER, settings BLOB, PRIMARY KEY (scope, name)) WITHOUT ROWID;
 
+-- Derived from the origins. uids: those of a scope that are archived (settings 0), or that settings of that row refused, as ranges.
+-- unpurged: how many origins of a scope are archived by the receipts of a segment, and the earliest time that they name.
+CREATE TABLE settings (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE);
+CREATE TABLE uids (
+  scope INTEGER NOT NULL, settings INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (scope, settings, first)) WITHOUT ROWID;
+CREATE TABLE unpurged (
+  scope INTEGER NOT NULL, segment INTEGER NOT NULL, origins INTEGER NOT NULL, archived INTEGER NOT NULL, PRIMARY KEY (scope, segment)) WITHOUT ROWID;
+
 -- What filings and correspondents name. address: in its normal form, or in lower case if it is none.
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE folders (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -61,13 +69,17 @@ CREATE TABLE correspondents (
   PRIMARY KEY (address, role, date, mail)) WITHOUT ROWID;
 ";
 
-/// The other ways into the tables. Ask for the whole value beside the first eight octets:
+/// By which messages and mails are found while records are taken in. Ask for the whole value beside the first eight octets:
 /// `WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1`.
-pub(super) const INDEXES: &str = "
+pub(super) const KEYS: &str = "
 CREATE INDEX mails_by_fingerprint ON mails (substr(fingerprint, 1, 8));
+CREATE INDEX messages_by_digest ON messages (substr(digest, 1, 8));
+";
+
+/// The other ways into the tables.
+pub(super) const INDEXES: &str = "
 CREATE INDEX mails_by_message_id ON mails (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX mails_by_date ON mails (date);
-CREATE INDEX messages_by_digest ON messages (substr(digest, 1, 8));
 CREATE INDEX messages_by_mail ON messages (mail);
 CREATE INDEX filings_by_mail ON filings (mail);
 CREATE INDEX origins_by_message ON origins (message) WHERE message IS NOT NULL;
