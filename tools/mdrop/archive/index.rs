@@ -6,6 +6,7 @@
 
 mod apply;
 mod ask;
+mod bulk;
 mod catalog;
 mod file;
 mod known;
@@ -82,7 +83,7 @@ impl Index {
         if applied >= number {
             return Ok(());
         }
-        take(&Db::new(&transaction, false)).map_err(wrong)?;
+        take(&Db::new(&transaction, None)).map_err(wrong)?;
         transaction.commit().map_err(wrong)
     }
 }

@@ -1,5 +1,6 @@
 //! What each record of the catalog changes in the index.
 
+use super::bulk::{self, Bulk, Keys};
 use super::catalog::Found;
 use super::names::Db;
 use super::standing::changing;
@@ -9,7 +10,7 @@ use crate::archive::segment::{PackName, RecordPlace};
 use crate::identity::{Digest, Fingerprint};
 use crate::record::{Filing, Outcome, Purge, Purged, Receipt, Record, Refiling, Refusal, Role};
 use crate::time::Time;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 type Sql<T> = rusqlite::Result<T>;
 
@@ -42,6 +43,7 @@ pub(super) fn take_segment<'a>(
     for (place, record) in records {
         take_in(db, place, record)?;
     }
+    db.anew.as_ref().map_or(Ok(()), |bulk| bulk.borrow_mut().flush_if_much(db))?;
     db.prepare_cached("UPDATE applied SET segment = ?1, blake3 = ?2")?.execute((number, blake3.0)).map(drop)
 }
 
@@ -90,8 +92,31 @@ struct Mail {
 }
 
 fn mail_of(db: &Db, fingerprint: &Fingerprint) -> Sql<Option<Mail>> {
-    let select = "SELECT id, date FROM mails WHERE substr(fingerprint, 1, 8) = substr(?1, 1, 8) AND fingerprint = ?1";
-    db.prepare_cached(select)?.query_row([key(fingerprint)], |row| Ok(Mail { id: row.get(0)?, date: row.get(1)? })).optional()
+    let select = "SELECT id, date FROM mails WHERE";
+    let mail = |row: &Row| Ok(Mail { id: row.get(0)?, date: row.get(1)? });
+    hash_row(db, select, "fingerprint", &key(fingerprint), |bulk| &bulk.mails, mail)
+}
+
+/// The row with a hash: by its first octets, or, while the index is made anew, by what is known of those.
+fn hash_row<T>(
+    db: &Db,
+    select: &str,
+    column: &str,
+    hash: &[u8],
+    keys: impl FnOnce(&Bulk) -> &Keys,
+    read: impl Fn(&Row) -> Sql<T>,
+) -> Sql<Option<T>> {
+    let Some(bulk) = &db.anew else {
+        let select = format!("{select} substr({column}, 1, 8) = substr(?1, 1, 8) AND {column} = ?1");
+        return db.prepare_cached(&select)?.query_row([hash], read).optional();
+    };
+    for id in keys(&bulk.borrow()).find(db, bulk::key(hash))? {
+        let mut asked = db.prepare_cached(&format!("{select} id = ?1 AND {column} = ?2"))?;
+        if let Some(found) = asked.query_row(params![id, hash], &read).optional()? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// The mail's row, made if its fingerprint is new. Its first receipt says its date for ever.
@@ -105,7 +130,11 @@ fn mail(db: &Db, receipt: &Receipt) -> Sql<Mail> {
 
 fn new_mail(db: &Db, fingerprint: &Fingerprint, date: i64, message_id: Option<i64>) -> Sql<Mail> {
     let insert = "INSERT INTO mails (fingerprint, date, message_id) VALUES (?1, ?2, ?3)";
-    let id = db.prepare_cached(insert)?.insert(params![key(fingerprint), date, message_id])?;
+    let key = key(fingerprint);
+    let id = db.prepare_cached(insert)?.insert(params![key, date, message_id])?;
+    if let Some(bulk) = &db.anew {
+        bulk.borrow_mut().mails.add(bulk::key(&key), id);
+    }
     Ok(Mail { id, date })
 }
 
@@ -118,9 +147,9 @@ struct Before {
 }
 
 fn message_before(db: &Db, digest: Digest) -> Sql<Option<Before>> {
-    let select = "SELECT id, mail, adopted, journal FROM messages WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1";
-    let before = |row: &rusqlite::Row| Ok(Before { id: row.get(0)?, mail: row.get(1)?, adopted: row.get(2)?, journal: row.get(3)? });
-    db.prepare_cached(select)?.query_row([digest.0], before).optional()
+    let select = "SELECT id, mail, adopted, journal FROM messages WHERE";
+    let before = |row: &Row| Ok(Before { id: row.get(0)?, mail: row.get(1)?, adopted: row.get(2)?, journal: row.get(3)? });
+    hash_row(db, select, "digest", &digest.0, |bulk| &bulk.messages, before)
 }
 
 /// The message's row, made if its digest is new.
@@ -132,7 +161,7 @@ fn message(db: &Db, place: RecordPlace, receipt: &Receipt, mail: Mail) -> Sql<i6
     let insert = "INSERT INTO messages VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     let adopted = *outcome == Outcome::Adopted;
     let RecordPlace { segment, frame: at, position: line } = place;
-    db.prepare_cached(insert)?.insert(params![
+    let id = db.prepare_cached(insert)?.insert(params![
         digest.0,
         mail.id,
         size,
@@ -145,7 +174,11 @@ fn message(db: &Db, place: RecordPlace, receipt: &Receipt, mail: Mail) -> Sql<i6
         segment,
         at,
         line
-    ])
+    ])?;
+    if let Some(bulk) = &db.anew {
+        bulk.borrow_mut().messages.add(bulk::key(&digest.0), id);
+    }
+    Ok(id)
 }
 
 /// What a later receipt says of a message. One that was stored again because its pack was lost gets the new place; what is said of it as a
@@ -176,23 +209,27 @@ const AUTHORS: usize = 16;
 
 /// Who sent the mail and to whom it was delivered.
 fn correspond(db: &Db, receipt: &Receipt, mail: Mail) -> Sql<()> {
-    let insert = "INSERT OR IGNORE INTO correspondents VALUES (?1, ?2, ?3, ?4)";
-    let take = |addresses: Vec<i64>, as_what: Role| {
-        let mut insert = db.prepare_cached(insert)?;
-        addresses.into_iter().try_for_each(|address| insert.execute(params![address, role(as_what), mail.date, mail.id]).map(drop))
-    };
+    let mut rows = Vec::new();
+    let mut take = |addresses: Vec<i64>, as_what| rows.extend(addresses.into_iter().map(|id| [id, role(as_what), mail.date, mail.id]));
     if let Some(from) = &receipt.from {
         let authors = |from: &[u8]| address::list_iter(from).take(AUTHORS).map(|author| author.normal()).collect();
         // A field is not the address that looks the same: people write lists and names into it.
         let field = [b"From: ", from.as_bytes()].concat();
-        take(db.address_ids(&field, |field| authors(field.get(6..).unwrap_or_default()))?, Role::Sender)?;
+        take(db.address_ids(&field, |field| authors(field.get(6..).unwrap_or_default()))?, Role::Sender);
     }
     let sender = receipt.sender.iter().filter_map(|sender| sender.address.as_ref());
     let recipients = receipt.recipients.iter().filter_map(|recipient| recipient.address.as_ref());
     for (address, as_what) in sender.map(|a| (a, Role::Sender)).chain(recipients.map(|a| (a, Role::Recipient))) {
-        take(db.address_ids(address.as_bytes(), |address| normal(&String::from_utf8_lossy(address)).into_iter().collect())?, as_what)?;
+        take(db.address_ids(address.as_bytes(), |address| normal(&String::from_utf8_lossy(address)).into_iter().collect())?, as_what);
     }
-    Ok(())
+    rows.sort_unstable();
+    rows.dedup();
+    if let Some(bulk) = &db.anew {
+        bulk.borrow_mut().correspondents.append(&mut rows);
+        return Ok(());
+    }
+    let mut insert = db.prepare_cached("INSERT OR IGNORE INTO correspondents VALUES (?1, ?2, ?3, ?4)")?;
+    rows.into_iter().try_for_each(|row| insert.execute(row).map(drop))
 }
 
 /// The form in which an address is looked for; none of the null sender.

@@ -5,7 +5,7 @@
 //! replaces or removes it holds the same lock for himself alone. Those that have an old one open work on in it, undisturbed, until they
 //! next look whether it still has its name.
 
-use super::tables::{INDEXES, KEYS, SCHEMA, TABLES};
+use super::tables::{INDEXES, SCHEMA, TABLES};
 use super::{Index, rebuild};
 use crate::archive::shelf::{Series, Shelf};
 use crate::durable;
@@ -165,9 +165,9 @@ pub(super) fn create(path: &Path) -> Result<Connection> {
     Ok(db)
 }
 
-/// Makes the tables, without the indexes, and then those: what is made anew gets them when it is filled.
+/// Makes the tables, without the indexes, which are made when those are filled.
 pub(super) fn make_tables(db: &Connection, archive: &str) -> rusqlite::Result<()> {
-    db.execute_batch(&[TABLES, KEYS].concat())?;
+    db.execute_batch(TABLES)?;
     db.execute("INSERT INTO applied VALUES (1, ?1, 0, NULL)", [archive]).map(drop)
 }
 

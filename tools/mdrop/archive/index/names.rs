@@ -2,6 +2,7 @@
 //!
 //! While one segment is taken in, or all of them, the numbers are remembered: they are asked for ten times a message.
 
+use super::bulk::Bulk;
 use super::tables::{kind, scope};
 use crate::identity::Origin;
 use crate::record::Evidence;
@@ -18,8 +19,8 @@ const REMEMBERED: usize = 100_000;
 /// A transaction on the index, with the numbers it has met.
 pub(super) struct Db<'a> {
     connection: &'a Connection,
-    /// Whether the index is being made anew: then what is derived from other tables is derived at the end.
-    pub(super) anew: bool,
+    /// While the index is made anew. Then what is derived from other tables is derived at the end.
+    pub(super) anew: Option<RefCell<Bulk>>,
     met: RefCell<Met>,
 }
 
@@ -62,8 +63,13 @@ fn remembered(met: &mut HashMap<String, i64>, name: &str, ask: impl FnOnce() -> 
 }
 
 impl<'a> Db<'a> {
-    pub(super) fn new(connection: &'a Connection, anew: bool) -> Self {
-        Self { connection, anew, met: RefCell::default() }
+    pub(super) fn new(connection: &'a Connection, anew: Option<Bulk>) -> Self {
+        Self { connection, anew: anew.map(RefCell::new), met: RefCell::default() }
+    }
+
+    /// Ends what was known while the index was made anew.
+    pub(super) fn end_bulk(&self) -> Sql<()> {
+        self.anew.as_ref().map_or(Ok(()), |bulk| bulk.borrow_mut().end(self))
     }
 
     pub(super) fn user_id(&self, name: &str) -> Sql<i64> {

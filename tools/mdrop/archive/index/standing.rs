@@ -8,6 +8,7 @@ use super::tables::{ARCHIVED, REFUSED};
 use crate::uids::UidSet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeMap, HashMap};
 
 type Sql<T> = rusqlite::Result<T>;
 
@@ -24,7 +25,7 @@ struct Standing {
 
 /// Changes the row of the origin with this name; every change of a row of origins has to go through here.
 pub(super) fn changing(db: &Db, scope: i64, name: &Value, change: impl FnOnce() -> Sql<()>) -> Sql<()> {
-    if db.anew {
+    if db.anew.is_some() {
         return change();
     }
     let before = standing(db, scope, name)?;
@@ -115,27 +116,32 @@ fn take_out(db: &Connection, scope: i64, set: i64, uid: i64) -> Sql<()> {
 
 /// Makes both tables from the origins.
 pub(super) fn derive(db: &Db) -> Sql<()> {
-    let insert =
-        "INSERT INTO unpurged SELECT scope, segment, count(*), min(archived) FROM origins WHERE state = ?1 GROUP BY scope, segment";
-    db.execute(insert, [ARCHIVED])?;
-    let select =
-        "SELECT scope, name, state, settings FROM origins WHERE typeof(name) = 'integer' AND state IN (?1, ?2) ORDER BY scope, name";
+    let select = "SELECT scope, name, state, settings, segment, archived FROM origins WHERE state IN (?1, ?2) ORDER BY scope, name";
     let mut asked = db.prepare(select)?;
     let mut rows = asked.query([ARCHIVED, REFUSED])?;
-    // Of each scope and set, the range that is still growing.
-    let mut open: std::collections::HashMap<(i64, i64), (i64, i64)> = std::collections::HashMap::new();
+    // Of each scope and set, the range that is still growing; of each scope and segment, how many and when.
+    let (mut open, mut unpurged) = (HashMap::new(), BTreeMap::new());
     while let Some(row) = rows.next()? {
-        let (scope, uid): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let set =
-            if row.get::<_, i64>(2)? == ARCHIVED { ARCHIVED_SET } else { db.settings_id(row.get::<_, Option<Vec<u8>>>(3)?.as_deref())? };
-        let range = open.entry((scope, set)).or_insert((uid, uid - 1));
-        if range.1 + 1 != uid {
-            put(db, scope, set, range.0, range.1)?;
-            range.0 = uid;
+        let scope: i64 = row.get(0)?;
+        let standing = Standing { state: row.get(2)?, settings: row.get(3)?, segment: row.get(4)?, archived: row.get(5)? };
+        if standing.state == ARCHIVED {
+            let counted = unpurged.entry([scope, standing.segment]).or_insert([0, i64::MAX]);
+            *counted = [counted[0] + 1, counted[1].min(standing.archived)];
         }
-        range.1 = uid;
+        if let (Some(set), Value::Integer(uid)) = (set_of(db, Some(standing))?, row.get(1)?) {
+            let range: &mut [i64; 2] = open.entry([scope, set]).or_insert([uid, uid - 1]);
+            if range[1] + 1 != uid {
+                put(db, scope, set, range[0], range[1])?;
+                range[0] = uid;
+            }
+            range[1] = uid;
+        }
     }
-    open.into_iter().try_for_each(|((scope, set), (first, last))| put(db, scope, set, first, last))
+    open.into_iter().try_for_each(|([scope, set], [first, last])| put(db, scope, set, first, last))?;
+    let mut insert = db.prepare("INSERT INTO unpurged VALUES (?1, ?2, ?3, ?4)")?;
+    unpurged
+        .into_iter()
+        .try_for_each(|([scope, segment], [origins, archived])| insert.execute([scope, segment, origins, archived]).map(drop))
 }
 
 /// The UIDs of a set.

@@ -69,15 +69,11 @@ CREATE TABLE correspondents (
   PRIMARY KEY (address, role, date, mail)) WITHOUT ROWID;
 ";
 
-/// By which messages and mails are found while records are taken in. Ask for the whole value beside the first eight octets:
+/// The other ways into the tables. For hashes, ask for the whole value beside the first eight octets:
 /// `WHERE substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1`.
-pub(super) const KEYS: &str = "
+pub(super) const INDEXES: &str = "
 CREATE INDEX mails_by_fingerprint ON mails (substr(fingerprint, 1, 8));
 CREATE INDEX messages_by_digest ON messages (substr(digest, 1, 8));
-";
-
-/// The other ways into the tables.
-pub(super) const INDEXES: &str = "
 CREATE INDEX mails_by_message_id ON mails (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX mails_by_date ON mails (date);
 CREATE INDEX messages_by_mail ON messages (mail);
