@@ -140,6 +140,7 @@ fn five_reports_of_one_mail_are_five_reports_and_one_mail_for_each_person() {
     assert_eq!(receipts.len(), 6);
     assert_eq!(receipts.iter().map(|r| r.fingerprint).collect::<BTreeSet<_>>().len(), 1);
     assert!(receipts.iter().all(|r| r.outcome == Outcome::New && r.subject == Some("the mail itself".into())), "{receipts:?}");
+    assert!(receipts.iter().all(|r| r.same_message_id.is_none()), "one Message-ID, and one mail");
     assert_eq!(receipts.iter().map(|r| r.filings.len()).sum::<usize>(), USERS.len() + 1, "and the sender's, each once");
     assert_eq!(receipts.iter().map(|r| r.frame).collect::<BTreeSet<_>>().len(), 1, "they share a frame");
     let one = zstd::encode_all(stream(&[message(1, &reports[0], &[])]).as_slice(), 3).unwrap().len() as u64;

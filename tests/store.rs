@@ -659,3 +659,51 @@ fn the_index_names_the_origins_of_a_message_and_the_messages_of_a_mail() {
     let uids = archive.index.archived_uids(&receipts[0].origin.account, mailbox, *uidvalidity).unwrap();
     assert_eq!(uids.to_string(), "5,7,9,11");
 }
+
+/// A mail with this Message-ID field's value, whatever it is, and this text.
+fn named(id: &str, text: &str) -> Vec<u8> {
+    format!("Date: Mon\r\nMessage-ID: {id}\r\nSubject: x\r\n\r\n{text}\r\n").into_bytes()
+}
+
+#[test]
+fn another_mail_with_a_known_message_id_is_kept_and_names_the_first() {
+    let scene = Scene::new();
+    let to = ["alice@example.com"];
+    let (first, altered, again) = (named("<x@y>", "pay 10"), named(" <x@y>", "pay 1000"), named("<x@y>", "pay 99"));
+    let copy = |of: &[u8]| [b"Delivered-To: b@example.com\r\n", of].concat();
+    let twins = |ran: &Ran| ran.receipts().iter().map(|receipt| receipt.same_message_id).collect::<Vec<_>>();
+    let none = [first.clone(), copy(&first), named("<other@y>", "pay 10")];
+    let sent: Vec<_> = none.iter().zip(1..).map(|(octets, uid)| message(uid, octets, &to)).collect();
+    assert_eq!(twins(&scene.store(&stream(&sent)).exits(0)), [None, None, None]);
+    // In a later commit, from the first mail's first message on, and once for each mail; then what is known already names nobody.
+    let log = scene.folder.path().join("store.log");
+    let sent = [message(4, &altered, &to), message(5, &copy(&altered), &to), message(6, &again, &to), message(7, &first, &to)];
+    let root = scene.archive();
+    let arguments = ["--archive", root.to_str().unwrap(), "--log", log.to_str().unwrap()];
+    let ran = run("mdrop-store", &arguments, &stream(&sent)).exits(0);
+    let digest = Some(Digest::of(&first));
+    assert_eq!(twins(&ran), [digest, None, digest, None]);
+    assert_eq!(twins(&scene.store(&stream(&sent)).exits(0)), [None; 4]);
+    assert_eq!(scene.mail_of("alice@example.com").len(), 4, "each mail once");
+    let report = run("mdrop-report", &[log.to_str().unwrap()], b"").text();
+    assert!(report.contains("2  ambiguous") && report.contains("UID 4: has the Message-ID of") && report.contains("UID 6"), "{report}");
+    let told = std::fs::read_to_string(&log).unwrap();
+    assert!(told.contains(&format!("has the Message-ID of {} and", Digest::of(&first))), "{told}");
+}
+
+#[test]
+fn mails_with_one_message_id_in_one_commit_are_linked_and_an_empty_one_links_nothing() {
+    let scene = Scene::new();
+    let (one, two) = (named("<x@y>", "one"), named("<x@y>", "two"));
+    let empty = [named("", "three"), named("", "four"), named("<>", "five"), named("< >", "six"), b"Subject: x\r\n\r\nseven\r\n".to_vec()];
+    let all = [&[one.clone(), two], empty.as_slice()].concat();
+    let sent: Vec<_> = all.iter().zip(1..).map(|(octets, uid)| message(uid, octets, &["alice@example.com"])).collect();
+    let receipts = scene.store(&stream(&sent)).exits(0).receipts();
+    let twins: Vec<_> = receipts.iter().map(|receipt| receipt.same_message_id).collect();
+    assert_eq!(twins, [None, Some(Digest::of(&one)), None, None, None, None, None]);
+    // What the catalog says is what was printed.
+    let archive = open(&scene);
+    let place = archive.index.record_place(receipts[1].digest).unwrap().unwrap();
+    let mut places = mdrop::archive::segment::PlaceReader::default();
+    assert_eq!(places.receipt(&archive.shelf, place, receipts[1].digest).unwrap(), receipts[1]);
+}

@@ -224,6 +224,7 @@ fn receipt(header: &SegmentHeader, frame: Frame, position: u64, arrival: Arrival
         recipients,
         journal,
         filings,
+        same_message_id: None,
         outcome: Outcome::New,
     }
 }

@@ -115,6 +115,7 @@ mod tests {
             recipients: Vec::new(),
             journal: None,
             filings: Vec::new(),
+            same_message_id: None,
             outcome: Outcome::New,
         }
     }

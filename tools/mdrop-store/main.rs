@@ -11,7 +11,7 @@ use mdrop::archive::commit::Writer;
 use mdrop::config::archive_folder;
 use mdrop::error::Result;
 use mdrop::frame::{self, Common, Run};
-use mdrop::record::{Outcome, Record};
+use mdrop::record::{Finding, Outcome, Record, V1};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -104,6 +104,7 @@ fn store(mut writer: Writer, input: mdrop::interrupt::Input, run: &mut Run) -> R
 fn commit(writer: &mut Writer, output: &mut impl Write, run: &mut Run) -> Result<()> {
     for answer in writer.commit()? {
         account(&answer, run);
+        tell_twin(&answer, run)?;
         output.write_all(&answer.to_line()?)?;
     }
     Ok(output.flush()?)
@@ -122,4 +123,12 @@ fn account(answer: &Record, run: &mut Run) {
         }
         _ => {}
     }
+}
+
+/// A Message-ID that two mails bear is worth telling: one may be the other altered.
+fn tell_twin(answer: &Record, run: &mut Run) -> Result<()> {
+    let Record::Receipt(receipt) = answer else { return Ok(()) };
+    let Some(first) = receipt.same_message_id else { return Ok(()) };
+    let text = format!("has the Message-ID of {first} and is another mail; both are kept");
+    run.find(Finding { v: V1, origin: Some(receipt.origin.clone()), digest: Some(receipt.digest), finding: "ambiguous".into(), text })
 }

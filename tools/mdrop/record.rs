@@ -309,6 +309,9 @@ pub struct Receipt {
     /// What it is a journal report of, with the inner message's place where it has been found there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal: Option<Journal>,
+    /// The first message that was archived with the same Message-ID and another fingerprint, where this is the first of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_message_id: Option<Digest>,
     /// The filings this receipt adds.
     pub filings: Vec<Filing>,
     /// Whether its octets are new.

@@ -22,13 +22,12 @@ pub fn orphans(archive: &Archive) -> Result<Vec<u64>> {
     // Only a damaged segment can leave one below the last pack that is named.
     let last = archive.index.last_pack()?;
     let from = if archive.index.damaged()?.is_empty() { last + 1 } else { 1 };
-    let mut orphans = Vec::new();
-    for pack in archive.shelf.list(Series::Pack, from)? {
-        if !archive.index.has_pack(pack)? {
-            orphans.push(pack);
-        }
+    let present = archive.shelf.list(Series::Pack, from)?;
+    if present.is_empty() {
+        return Ok(present);
     }
-    Ok(orphans)
+    let named = archive.index.packs(from)?;
+    Ok(present.into_iter().filter(|pack| named.binary_search(pack).is_err()).collect())
 }
 
 /// The pack's file as a segment names it.
@@ -135,6 +134,7 @@ fn receipt(header: &SegmentHeader, (pack, frame, position): Place, arrival: Arri
         recipients: Vec::new(),
         journal,
         filings: file.then_some(Filing { user: CATCHALL.into(), folder, role: Role::Recipient, evidence: None }).into_iter().collect(),
+        same_message_id: None,
         outcome: Outcome::Adopted,
     }
 }

@@ -1,6 +1,6 @@
 //! What a commit records of each arrival, and what it answers: decided under the lock, from the index and what this commit has met so far.
 
-use crate::archive::index::{Held, OriginState};
+use crate::archive::index::{Held, OriginState, message_id_key};
 use crate::archive::pack::Place;
 use crate::archive::segment::SegmentHeader;
 use crate::archive::{Archive, Arrival, Quoted};
@@ -36,13 +36,17 @@ pub(super) struct Decision<'a> {
     filed: HashSet<(String, Vec<u8>, Role)>,
     /// What each message of this commit is taken for; what is said of it first counts.
     taken_for: HashMap<Digest, (Fingerprint, Option<Journal>)>,
+    /// The mails that were new in this commit, and the first message that brought each Message-ID, by its key.
+    mails: HashSet<Fingerprint>,
+    message_ids: HashMap<i64, Digest>,
     decided: Decided,
 }
 
 impl<'a> Decision<'a> {
     pub(super) fn new(archive: &'a Archive, header: &'a SegmentHeader, fresh: HashMap<Digest, Place>) -> Self {
         let (met, filed, taken_for) = (HashMap::new(), HashSet::new(), HashMap::new());
-        Self { archive, header, fresh, met, filed, taken_for, decided: Decided::default() }
+        let (mails, message_ids) = (HashSet::new(), HashMap::new());
+        Self { archive, header, fresh, met, filed, taken_for, mails, message_ids, decided: Decided::default() }
     }
 
     pub(super) fn decide<'b>(mut self, arrivals: impl Iterator<Item = &'b Arrival>) -> Result<Decided> {
@@ -88,6 +92,7 @@ impl<'a> Decision<'a> {
         let is_first = !self.taken_for.contains_key(&digest);
         let arrival = &*self.take(arrival, before.as_ref());
         let differs = |before: &Held| before.adopted || before.fingerprint != arrival.fingerprint || before.journal != arrival.journal;
+        let same_message_id = if before.is_none() { self.same_message_id(arrival)? } else { None };
         let changed = before.filter(|before| is_first && differs(before));
         let filings = self.new_filings(arrival)?;
         let known = self.archive.index.origin(&arrival.meta.origin)?;
@@ -101,6 +106,7 @@ impl<'a> Decision<'a> {
         let same = known.filter(|state| is_same(state) && outcome == Outcome::Duplicate);
         let unchanged = same.filter(|_| filings.is_empty() && changed.is_none());
         let mut receipt = self.receipt(arrival, outcome, place, filings);
+        receipt.same_message_id = same_message_id;
         receipt.archived = same.map_or(receipt.archived, |state| state.archived);
         if let Some(state) = unchanged {
             receipt.segment = state.segment;
@@ -112,6 +118,18 @@ impl<'a> Decision<'a> {
         }
         self.decided.answers.push(Record::Receipt(Box::new(receipt)));
         Ok(())
+    }
+
+    /// The first message with the Message-ID of this one, if this one is the first of a mail that is new.
+    fn same_message_id(&mut self, arrival: &Arrival) -> Result<Option<Digest>> {
+        let Some(value) = &arrival.quoted.message_id else { return Ok(None) };
+        let Some(key) = message_id_key(value.as_bytes()) else { return Ok(None) };
+        if !self.mails.insert(arrival.fingerprint) || self.archive.index.has_mail(&arrival.fingerprint)? {
+            return Ok(None);
+        }
+        let first = self.archive.index.with_message_id(value.as_bytes())?.or_else(|| self.message_ids.get(&key).copied());
+        self.message_ids.entry(key).or_insert(arrival.meta.digest);
+        Ok(first)
     }
 
     /// Where the message lies, and whether this commit put it there.
@@ -214,6 +232,7 @@ impl<'a> Decision<'a> {
             sender: routing.and_then(|routing| routing.sender.clone()),
             recipients: routing.map(|routing| routing.recipients.clone()).unwrap_or_default(),
             journal: journal.clone(),
+            same_message_id: None,
             filings,
             outcome,
         }

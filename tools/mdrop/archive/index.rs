@@ -17,6 +17,7 @@ mod tables;
 
 pub use ask::{Held, OriginState};
 pub(super) use file::wrong;
+pub(super) use tables::message_id_key;
 
 use crate::archive::segment::{PackName, RecordPlace};
 use crate::archive::shelf::{Series, Shelf};

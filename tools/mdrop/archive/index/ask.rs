@@ -1,6 +1,6 @@
 //! What the tools ask the index.
 
-use super::tables::{ADOPTED, PURGED, REFUSED, from_key, from_role, key, origin_from, origin_name, role, scope};
+use super::tables::{ADOPTED, PURGED, REFUSED, from_key, from_role, key, message_id_key, origin_from, origin_name, role, scope};
 use super::{Index, standing, wrong};
 use crate::archive::segment::RecordPlace;
 use crate::error::Result;
@@ -186,12 +186,14 @@ impl Index {
         self.db.prepare_cached("SELECT 1 FROM users WHERE name = ?1").and_then(|mut asked| asked.exists([user])).map_err(wrong)
     }
 
-    /// Whether a segment names this pack.
+    /// The packs from `from` on that segments name, ascending.
     ///
     /// # Errors
     /// What SQLite reports.
-    pub fn has_pack(&self, pack: u64) -> Result<bool> {
-        self.db.prepare_cached("SELECT 1 FROM packs WHERE pack = ?1").and_then(|mut asked| asked.exists([pack])).map_err(wrong)
+    pub fn packs(&self, from: u64) -> Result<Vec<u64>> {
+        let mut asked = self.db.prepare_cached("SELECT pack FROM packs WHERE pack >= ?1 ORDER BY pack").map_err(wrong)?;
+        let rows = asked.query_map([from], |row| row.get(0));
+        rows.and_then(Iterator::collect).map_err(wrong)
     }
 
     /// The highest pack that a segment names.
@@ -243,6 +245,29 @@ impl Index {
         let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
         let rows = asked.query_map([key(fingerprint)], |row| row.get(0).map(Digest));
         rows.and_then(Iterator::collect).map_err(wrong)
+    }
+
+    /// Whether any message is taken for the mail with this fingerprint.
+    ///
+    /// # Errors
+    /// What SQLite reports.
+    pub fn has_mail(&self, fingerprint: &Fingerprint) -> Result<bool> {
+        let select = "SELECT 1 FROM mails x CROSS JOIN messages m ON m.mail = x.id
+            WHERE substr(x.fingerprint, 1, 8) = substr(?1, 1, 8) AND x.fingerprint = ?1";
+        self.db.prepare_cached(select).and_then(|mut asked| asked.exists([key(fingerprint)])).map_err(wrong)
+    }
+
+    /// The first message of the first mail with this Message-ID; none if the value is empty. Two are taken for the same if the first 64 bits of
+    /// their BLAKE3 are.
+    ///
+    /// # Errors
+    /// What SQLite reports.
+    pub fn with_message_id(&self, message_id: &[u8]) -> Result<Option<Digest>> {
+        let Some(key) = message_id_key(message_id) else { return Ok(None) };
+        let select =
+            "SELECT m.digest FROM mails x CROSS JOIN messages m ON m.mail = x.id WHERE x.message_id = ?1 ORDER BY x.id, m.id LIMIT 1";
+        let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
+        asked.query_row([key], |row| row.get(0).map(Digest)).optional().map_err(wrong)
     }
 
     /// The origins at which the message with this digest was last seen, and what is known of them.

@@ -133,7 +133,7 @@ pub(super) fn from_key(key: &[u8]) -> Option<Fingerprint> {
 }
 
 /// By which a Message-ID is found; none if there is nothing in it.
-pub(super) fn message_id_key(value: &[u8]) -> Option<i64> {
+pub(in crate::archive) fn message_id_key(value: &[u8]) -> Option<i64> {
     let value = value.trim_ascii();
     let inside = value.strip_prefix(b"<").and_then(|value| value.strip_suffix(b">")).unwrap_or(value);
     let hash = blake3::hash(value);
