@@ -2,8 +2,8 @@
 
 use super::tables::{ARCHIVED, REFUSED};
 use super::{Index, standing, wrong};
-use crate::archive::shelf::Series;
-use crate::error::Result;
+use crate::archive::shelf::{Series, Shelf};
+use crate::error::{Error, Result, Status};
 use crate::identity::{Account, Digest, UidValidity};
 use crate::octets::Octets;
 use crate::record::{Known, Sample, V1};
@@ -13,6 +13,9 @@ use rusqlite::{OptionalExtension, params};
 
 /// How many of a mailbox's newest messages stand in `known` as samples, and about how many of the others.
 const SAMPLES: u64 = 50;
+
+/// From how many packs on it pays to look at them in two threads.
+const MANY: usize = 2000;
 
 /// Which origins of a scope are known: archived in a pack that is there, or refused under the settings in force.
 const KNOWN: &str = "FROM origins WHERE scope = ?1 AND (state = ?2 OR state = ?3 AND settings IS ?4)
@@ -59,13 +62,10 @@ impl Index {
     fn note_lost_packs(&self) -> Result<()> {
         self.db.execute_batch("CREATE TEMP TABLE IF NOT EXISTS lost (pack INTEGER PRIMARY KEY); DELETE FROM lost").map_err(wrong)?;
         let mut asked = self.db.prepare("SELECT pack, size FROM packs ORDER BY pack").map_err(wrong)?;
-        let mut rows = asked.query([]).map_err(wrong)?;
-        let mut sizes = self.shelf.sizes(Series::Pack);
-        while let Some(row) = rows.next().map_err(wrong)? {
-            let (pack, size): (u64, u64) = (row.get(0).map_err(wrong)?, row.get(1).map_err(wrong)?);
-            if sizes.of(pack)?.is_none_or(|now| now < size) {
-                self.db.execute("INSERT INTO lost VALUES (?1)", [pack]).map_err(wrong)?;
-            }
+        let named = asked.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        let named: Vec<(u64, u64)> = named.and_then(Iterator::collect).map_err(wrong)?;
+        for pack in lost(&self.shelf, &named)? {
+            self.db.execute("INSERT INTO lost VALUES (?1)", [pack]).map_err(wrong)?;
         }
         Ok(())
     }
@@ -121,6 +121,29 @@ impl Index {
         }
         Ok(())
     }
+}
+
+/// Which of the packs that segments name are gone, or shorter. Tens of thousands of them are looked at by two threads.
+fn lost(shelf: &Shelf, named: &[(u64, u64)]) -> Result<Vec<u64>> {
+    let look = |part: &[(u64, u64)]| -> Result<Vec<u64>> {
+        let mut sizes = shelf.sizes(Series::Pack);
+        let mut lost = Vec::new();
+        for (pack, size) in part {
+            lost.extend(sizes.of(*pack)?.is_none_or(|now| now < *size).then_some(*pack));
+        }
+        Ok(lost)
+    };
+    if named.len() < MANY {
+        return look(named);
+    }
+    let (first, second) = named.split_at(named.len() / 2);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| look(second));
+        let mut lost = look(first)?;
+        let broken = |_| Err(Error::new(Status::Software, "looking at packs broke off"));
+        lost.append(&mut other.join().unwrap_or_else(broken)?);
+        Ok(lost)
+    })
 }
 
 /// Those of a mailbox that stand as samples: the newest, and others evenly among the rest.
