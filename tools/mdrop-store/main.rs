@@ -9,6 +9,7 @@ mod intake;
 use mdrop::archive::Archive;
 use mdrop::archive::commit::Writer;
 use mdrop::config::archive_folder;
+use mdrop::durable::{self, Step};
 use mdrop::error::Result;
 use mdrop::frame::{self, Common, Run};
 use mdrop::record::{Outcome, Record};
@@ -102,7 +103,9 @@ fn store(mut writer: Writer, input: mdrop::interrupt::Input, run: &mut Run) -> R
 
 /// One commit, and then, never before, its receipts.
 fn commit(writer: &mut Writer, output: &mut impl Write, run: &mut Run) -> Result<()> {
-    for answer in writer.commit()? {
+    let answers = writer.commit()?;
+    durable::step(Step::Answer, &[], answers.len() as u64)?;
+    for answer in answers {
         account(&answer, run);
         output.write_all(&answer.to_line()?)?;
     }

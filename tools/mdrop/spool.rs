@@ -123,7 +123,7 @@ impl Write for Spool {
 
 /// A file without a name, for what must be held and does not fit into memory.
 pub(crate) fn temporary() -> io::Result<File> {
-    tempfile::tempfile_in(folder())
+    crate::durable::nameless(&folder())
 }
 
 /// `$TMPDIR`, else /var/tmp, which unlike /tmp is seldom held in memory.

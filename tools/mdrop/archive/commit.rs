@@ -183,6 +183,7 @@ impl Writer {
         if !self.archive.shelf.put(&file, Series::Segment, header.segment)? {
             return Err(Error::new(Status::Software, "appeared while the lock was held").about(Series::Segment.name(header.segment)));
         }
-        self.archive.index.apply(header.segment, blake3, header.pack, records)
+        let told = durable::step(durable::Step::Index, &[], 0).map_err(|e| Error::io("tell the index", e));
+        told.and_then(|()| self.archive.index.apply(header.segment, blake3, header.pack, records))
     }
 }

@@ -78,7 +78,9 @@ pub(super) fn wrong(error: rusqlite::Error) -> Error {
 
 fn remove(path: &Path) {
     for ending in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        let _ = durable::remove(Path::new(&name));
     }
 }
 
