@@ -5,13 +5,15 @@
 use super::audit::{Audit, audit, numbered};
 use super::tools::{Ran, message, path_of, run_command, stream};
 use mdrop::archive::commit::Writer;
+use mdrop::archive::pipeline::Pipeline;
 use mdrop::archive::{Archive, Arrival, Learner};
 use mdrop::durable::{Step, step};
 use mdrop::error::Result;
 use mdrop::record::{Purge, Purged, Receipt, Record, V1};
+use mdrop::spool::Spool;
 use mdrop::stream::{Meta, StreamReader};
 use mdrop::time::Time;
-use std::io::{Cursor, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -83,11 +85,11 @@ pub fn act() {
     std::process::exit(0);
 }
 
-fn arrivals() -> Result<Vec<(Arrival, Vec<u8>)>> {
+fn arrivals() -> Result<Vec<(Arrival, Spool)>> {
     let mut reader = StreamReader::new(std::io::stdin());
     let mut all = Vec::new();
     loop {
-        let (mut encoded, mut learner) = (Vec::new(), Learner::default());
+        let (mut encoded, mut learner) = (Spool::new(1 << 20), Learner::default());
         match reader.read(&mut encoded, &mut learner).map_err(mdrop::stream::ReadError::into_error)? {
             Some(meta) => all.push((learner.finish(meta), encoded)),
             None => return Ok(all),
@@ -96,17 +98,26 @@ fn arrivals() -> Result<Vec<(Arrival, Vec<u8>)>> {
 }
 
 fn commits(archive: &Path, size: usize) -> Result<()> {
-    let mut writer = Writer::new(Archive::open_or_create(archive, None)?, "a test")?;
-    for arrivals in arrivals()?.chunks(size) {
-        for (arrival, encoded) in arrivals {
-            writer.add(arrival.clone(), &mut Cursor::new(encoded))?;
+    let writer = Writer::new(Archive::open_or_create(archive, None)?, "a test")?;
+    let mut pipeline = Pipeline::start(writer, Archive::open(archive, None)?);
+    for (n, (arrival, encoded)) in arrivals()?.into_iter().enumerate() {
+        if n > 0 && n % size == 0 {
+            pipeline.commit();
+            pipeline.answers()?.map_or(Ok(()), |answers| print(&answers))?;
         }
-        let answers = writer.commit()?;
-        step(Step::Answer, &[], answers.len() as u64)?;
-        let lines: Vec<Vec<u8>> = answers.iter().map(Record::to_line).collect::<Result<_>>()?;
-        std::io::stdout().write_all(&[b"\n", lines.concat().as_slice()].concat())?;
+        pipeline.add(arrival, encoded)?;
     }
-    Ok(())
+    pipeline.commit();
+    while let Some(answers) = pipeline.wait()? {
+        print(&answers)?;
+    }
+    pipeline.finish().map(drop)
+}
+
+fn print(answers: &[Record]) -> Result<()> {
+    step(Step::Answer, &[], answers.len() as u64)?;
+    let lines: Vec<Vec<u8>> = answers.iter().map(Record::to_line).collect::<Result<_>>()?;
+    Ok(std::io::stdout().write_all(&[b"\n", lines.concat().as_slice()].concat())?)
 }
 
 fn purge(archive: &Path) -> Result<()> {

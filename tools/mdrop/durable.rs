@@ -107,6 +107,13 @@ impl Unfinished {
         Ok(made)
     }
 
+    /// Asks the disk to begin writing these octets, and drops what is written already; that is all it does, and it may do nothing.
+    pub fn write_back(&self, offset: u64, length: u64) {
+        if step(Step::Drop, &[&self.path], 0).is_ok() {
+            let _ = rustix::fs::fadvise(&self.file, offset, std::num::NonZeroU64::new(length), Advice::DontNeed);
+        }
+    }
+
     /// Makes its octets durable and drops them from the page cache, which a large run would fill.
     ///
     /// # Errors

@@ -129,6 +129,7 @@ impl Index {
         let db = Connection::open(path).map_err(wrong)?;
         private(path)?;
         db.busy_timeout(BUSY).map_err(wrong)?;
+        db.set_prepared_statement_cache_capacity(64);
         let pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000; PRAGMA wal_autocheckpoint=2000; PRAGMA mmap_size=0;";
         db.execute_batch(pragmas).map_err(wrong)?;
         let mut index = Self { db, shelf: shelf.clone(), archive: archive.into() };
@@ -160,6 +161,15 @@ impl Index {
         let Some((archive, segment, blake3)) = asked.optional().map_err(wrong)? else { return Ok(false) };
         let stands = segment == 0 || self.shelf.read_all(Series::Segment, segment).is_ok_and(|file| Some(Digest::of(&file).0) == blake3);
         Ok(archive == self.archive && stands)
+    }
+
+    /// Answers many questions from one state, until dropped: each by itself would take and give back SQLite's locks. It must be dropped
+    /// before anything is applied.
+    ///
+    /// # Errors
+    /// What SQLite reports.
+    pub fn reading(&self) -> Result<rusqlite::Transaction<'_>> {
+        self.db.unchecked_transaction().map_err(wrong)
     }
 
     /// The last segment it has read.
