@@ -65,12 +65,12 @@ impl Writer {
             return Ok(Vec::new());
         }
         let built = pending.build(&self.archive.shelf, &HashSet::new())?;
+        built.iter().try_for_each(|built| built.file.sync())?;
         self.commit_built(&mut pending, built)
     }
 
-    /// The same for a batch whose pack is written, but not synced.
+    /// The same for a batch whose pack is written and synced.
     pub(super) fn commit_built(&mut self, pending: &mut Pending, mut built: Option<Built>) -> Result<Vec<Record>> {
-        built.iter().try_for_each(|built| built.file.sync())?;
         let lock = self.lock()?;
         self.catch_up()?;
         let overtaken = self.overtaken(built.as_ref())?;

@@ -1,7 +1,7 @@
-//! Commits one behind the other, each stage in a thread of its own: while one batch gathers, the one before is compressed, and the
-//! one before that is synced and committed.
+//! Commits one behind the other, each stage in a thread of its own: while one batch gathers, the one before is compressed, the
+//! one before that is synced, and the one before that is committed.
 //!
-//! Compressing keeps a processor busy and a sync keeps none, so either alone leaves half the machine idle. The batches are committed in their
+//! Compressing keeps a processor busy and a sync keeps none, so any of it alone leaves half the machine idle. The batches are committed in their
 //! order and by themselves, as [`Writer::commit`] would; an error ends the run, and the batches before it have their receipts.
 
 use crate::archive::commit::Writer;
@@ -16,7 +16,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::{JoinHandle, spawn};
 
-/// What the stages hand on: a batch with its pack, which is not synced, or why there is none.
+/// What the stages hand on: a batch with its pack, or why there is none.
 type Handed = Result<(Pending, Option<Built>)>;
 /// What comes out of a commit.
 type Answers = Result<Vec<Record>>;
@@ -30,7 +30,7 @@ pub struct Pipeline {
     in_flight: VecDeque<HashSet<Digest>>,
     batches: Option<SyncSender<Pending>>,
     answers: Receiver<Answers>,
-    builder: Option<JoinHandle<()>>,
+    helpers: Vec<JoinHandle<()>>,
     committer: Option<JoinHandle<Writer>>,
 }
 
@@ -39,14 +39,15 @@ impl Pipeline {
     #[must_use]
     pub fn start(writer: Writer, archive: Archive) -> Self {
         let shelf = archive.shelf.clone();
-        // With one batch waiting nowhere, three are held at most: one that gathers, one that is compressed, one that is committed.
+        // No batch waits between two stages, so four are held at most.
         let (batches, to_build) = sync_channel(0);
-        let (built, to_commit) = sync_channel(0);
+        let (built, to_sync) = sync_channel(0);
+        let (synced, to_commit) = sync_channel(0);
         let (committed, answers) = channel();
-        let builder = spawn(move || build(&shelf, &to_build, &built));
+        let helpers = vec![spawn(move || build(&shelf, &to_build, &built)), spawn(move || sync(&to_sync, &synced))];
         let committer = spawn(move || commit(writer, &to_commit, &|answers| committed.send(answers).is_ok()));
         let (pending, in_flight) = (Pending::default(), VecDeque::new());
-        Self { archive, pending, in_flight, batches: Some(batches), answers, builder: Some(builder), committer: Some(committer) }
+        Self { archive, pending, in_flight, batches: Some(batches), answers, helpers, committer: Some(committer) }
     }
 
     /// Takes a message, with its encoded form, for the next commit.
@@ -124,9 +125,8 @@ impl Pipeline {
 
     fn end(&mut self) -> Option<Writer> {
         self.batches = None;
-        let built = self.builder.take().map(JoinHandle::join);
-        let writer = self.committer.take()?.join().ok();
-        built?.ok().and(writer)
+        let broken = self.helpers.drain(..).map(JoinHandle::join).filter(std::thread::Result::is_err).count() > 0;
+        self.committer.take()?.join().ok().filter(|_| !broken)
     }
 }
 
@@ -143,6 +143,20 @@ fn build(shelf: &Shelf, batches: &Receiver<Pending>, built: &SyncSender<Handed>)
         let handed = pending.build(shelf, &HashSet::new()).map(|pack| (pending, pack));
         let failed = handed.is_err();
         if built.send(handed).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// Syncs pack after pack, likewise.
+fn sync(packs: &Receiver<Handed>, synced: &SyncSender<Handed>) {
+    for handed in packs {
+        let handed = handed.and_then(|(pending, pack)| {
+            pack.iter().try_for_each(|pack| pack.file.sync())?;
+            Ok((pending, pack))
+        });
+        let failed = handed.is_err();
+        if synced.send(handed).is_err() || failed {
             return;
         }
     }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 /// How much stays in memory, in octets.
-const IN_MEMORY: usize = 12 << 20;
+const IN_MEMORY: usize = 8 << 20;
 /// How much is gathered before it is written to the file.
 const GATHER: usize = 256 << 10;
 
@@ -78,7 +78,7 @@ impl Room {
             self.settle()?;
         }
         if piece.len() > GATHER {
-            return self.to_file(piece);
+            return self.append(piece);
         }
         self.gathered.extend_from_slice(piece);
         Ok(())
@@ -87,13 +87,13 @@ impl Room {
     /// Writes what was gathered.
     fn settle(&mut self) -> io::Result<()> {
         let mut gathered = std::mem::take(&mut self.gathered);
-        let done = self.to_file(&gathered);
+        let done = self.append(&gathered);
         gathered.clear();
         self.gathered = gathered;
         done
     }
 
-    fn to_file(&mut self, octets: &[u8]) -> io::Result<()> {
+    fn append(&mut self, octets: &[u8]) -> io::Result<()> {
         let mut file = match self.file.take() {
             Some(file) => file,
             None => temporary()?,
@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn each_message_comes_back_from_wherever_it_waited() {
         let mut room = Room::default();
-        let sizes = [0, 1, 100 << 10, 300 << 10, 11 << 20, 0, 5, 700 << 10, 3 << 20, 200 << 10, 200 << 10, 2];
-        let octets = |n: usize| (0..sizes[n]).map(|i| (i * 7 + n) as u8).collect::<Vec<u8>>();
+        let sizes = [0, 1, 100 << 10, 300 << 10, 7 << 20, 0, 5, 700 << 10, 3 << 20, 200 << 10, 200 << 10, 2];
+        let octets = |n: usize| (0..sizes[n]).map(|i| u8::try_from((i * 7 + n) % 251).unwrap()).collect::<Vec<u8>>();
         let mut kept = Vec::new();
         for n in 0..sizes.len() {
             let mut spool = Spool::new(1 << 20);
