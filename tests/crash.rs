@@ -144,8 +144,8 @@ fn each_call_that_changes_the_disk_is_a_numbered_step() {
         let listed = common::writer::read_list(&list);
         let own = |step: &&common::writer::Listed| step.objects.iter().all(|object| !object.to_str().unwrap().contains("/cache"));
         let steps = |names: &[&str]| listed.iter().filter(own).filter(|step| names.contains(&step.name.as_str())).count();
-        let created: String =
-            traced.lines().filter(|line| line.contains("O_CREAT") || line.contains("O_TMPFILE")).map(|line| format!("{line}\n")).collect();
+        let made: Vec<&str> = traced.lines().filter(|line| line.contains("O_CREAT") || line.contains("O_TMPFILE")).collect();
+        let created = made.join("\n");
         let locks = listed.iter().filter(|step| step.name == "lock" && step.objects[0].ends_with("lock")).count();
         assert_eq!(calls(&traced, &["fsync", "fdatasync"]), steps(&["sync", "sync-folder"]), "{traced}");
         assert_eq!(calls(&traced, &["link", "linkat"]), steps(&["link"]), "{traced}");

@@ -24,11 +24,11 @@ fn a_writer_in_a_process_of_its_own() {
 struct Chance(u64);
 
 impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
+    fn below(&mut self, end: u32) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0 % end
+        u32::try_from(self.0 % u64::from(end)).unwrap()
     }
 }
 
@@ -40,7 +40,7 @@ fn batch(writer: u32, first: u32, chance: &mut Chance, noted: &mut BTreeSet<(&'s
     let mut messages = Vec::new();
     for uid in first..first + 4 {
         let shared = chance.below(2) == 0;
-        let (n, user) = (if shared { u32::try_from(chance.below(200)).unwrap() } else { 1000 + uid }, USERS[chance.below(3) as usize]);
+        let (n, user) = (if shared { chance.below(200) } else { 1000 + uid }, USERS[usize::try_from(chance.below(3)).unwrap()]);
         messages.push(message(uid, &mail(n), &[user]));
         noted.insert((user, n));
     }
@@ -55,7 +55,7 @@ fn write(number: u32, archive: &Path) -> (Vec<Receipt>, BTreeSet<(&'static str, 
     while numbered(archive, "catalog").len() < COMMITS {
         let input = batch(number, uid, &mut chance, &mut noted);
         uid += 4;
-        let act = Act::Commits(1 + chance.below(2) as usize);
+        let act = Act::Commits(1 + usize::try_from(chance.below(2)).unwrap());
         while chance.below(2) == 0 {
             let ran = writer::run(act, archive, &input, Some(&format!("stop={}", 1 + chance.below(60))));
             killed += u32::from(ran.code == -1);
@@ -193,7 +193,7 @@ fn after_two_hundred_runs_killed_at_any_moment_nothing_with_a_receipt_is_missing
     let usual = clock.elapsed();
     let (mut killed, mut receipts) = (0, Vec::new());
     for run in 0..KILLED {
-        let delay = usual.mul_f64(chance.below(1000) as f64 / 900.0);
+        let delay = usual * chance.below(1000) / 900;
         let (was, printed) = killed_after(&archive, &input(run), delay);
         killed += u32::from(was);
         receipts.extend(printed);

@@ -3,6 +3,7 @@
 use blake3::hash;
 use mdrop::record::{Receipt, Record};
 use mdrop::stream::StreamReader;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::sink;
 use std::path::{Path, PathBuf};
@@ -119,11 +120,11 @@ impl Audit {
 /// Reads the message of a receipt where it is said to lie.
 fn read_back(receipt: &Receipt, packs: &BTreeMap<u64, PathBuf>, frames: &mut HashMap<(u64, u64), Frame>) -> Result<String, String> {
     let key = (receipt.pack, receipt.frame.offset);
-    if !frames.contains_key(&key) {
+    if let Entry::Vacant(vacant) = frames.entry(key) {
         let pack = std::fs::read(packs.get(&receipt.pack).ok_or("a receipt's pack is not there")?).map_err(|e| e.to_string())?;
         let (from, length) = (usize::try_from(receipt.frame.offset).unwrap(), usize::try_from(receipt.frame.length).unwrap());
         let frame = zstd::decode_all(pack.get(from..from + length).ok_or("a frame is not there")?).map_err(|e| e.to_string())?;
-        frames.insert(key, messages(&frame)?);
+        vacant.insert(messages(&frame)?);
     }
     let at = frames[&key].get(&receipt.position).ok_or("no message where a receipt says")?;
     (*at == receipt.digest.to_string()).then(|| at.clone()).ok_or("another message where a receipt says".into())
