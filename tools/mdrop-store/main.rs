@@ -1,7 +1,7 @@
 //! mdrop-store: makes each message of a stream durable, files it, and prints a receipt once that is so.
 //!
 //! Reading and checking the stream goes on in a thread of its own, and so do compressing and committing; between them at most a few
-//! messages, and two batches, wait. Nothing is printed before the commit that holds it.
+//! messages, and three batches, wait. Nothing is printed before the commit that holds it.
 
 mod ask;
 mod intake;
