@@ -117,3 +117,42 @@ fn a_full_disk_at_any_step_loses_nothing() {
 fn an_error_of_the_disk_at_any_step_loses_nothing() {
     disturbed_at_every_step("error=EIO");
 }
+
+/// The calls of a kind in a trace, without those of the index, which SQLite makes, of the list itself, and of what is only read.
+fn calls(trace: &str, names: &[&str]) -> usize {
+    let own = |line: &&str| !line.contains("/cache") && !line.contains(".list") && !line.contains("= -1 ");
+    let of =
+        |line: &&str| names.iter().any(|name| line.split_whitespace().nth(1).is_some_and(|call| call.starts_with(&format!("{name}("))));
+    trace.lines().filter(own).filter(of).count()
+}
+
+#[test]
+fn each_call_that_changes_the_disk_is_a_numbered_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let (archive, list) = (folder.path().join("archive"), folder.path().join("steps.list"));
+    let trace = archive.with_extension("trace");
+    for input in streams() {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-y", "-o", trace.to_str().unwrap()]);
+        command.args([
+            "-e",
+            "trace=fsync,fdatasync,sync,syncfs,sync_file_range,/^link,/^rename,/^unlink,rmdir,/^mkdir,/^open,creat,truncate,ftruncate",
+        ]);
+        command.arg(tools::path_of("mdrop-store")).arg("--archive").arg(&archive).env("MDROP_STEPS", format!("list={}", list.display()));
+        run_command(&mut command, &input).exits(0);
+        let traced = std::fs::read_to_string(&trace).unwrap();
+        let listed = common::writer::read_list(&list);
+        let own = |step: &&common::writer::Listed| step.objects.iter().all(|object| !object.to_str().unwrap().contains("/cache"));
+        let steps = |names: &[&str]| listed.iter().filter(own).filter(|step| names.contains(&step.name.as_str())).count();
+        let made: Vec<&str> = traced.lines().filter(|line| line.contains("O_CREAT") || line.contains("O_TMPFILE")).collect();
+        let created = made.join("\n");
+        let locks = listed.iter().filter(|step| step.name == "lock" && step.objects[0].ends_with("lock")).count();
+        assert_eq!(calls(&traced, &["fsync", "fdatasync"]), steps(&["sync", "sync-folder"]), "{traced}");
+        assert_eq!(calls(&traced, &["link", "linkat"]), steps(&["link"]), "{traced}");
+        assert_eq!(calls(&traced, &["mkdir", "mkdirat"]), steps(&["make-folder"]), "{traced}");
+        assert_eq!(calls(&traced, &["unlink", "unlinkat", "rmdir"]), steps(&["remove", "remove-folder"]), "{traced}");
+        assert_eq!(calls(&created, &["open", "openat", "creat"]), steps(&["create"]) + locks, "{traced}");
+        assert_eq!(calls(&traced, &["rename", "renameat", "renameat2", "truncate", "ftruncate", "sync", "syncfs"]), 0, "{traced}");
+        std::fs::remove_file(&list).unwrap();
+    }
+}

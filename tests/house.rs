@@ -39,8 +39,65 @@ const NONE: [String; 0] = [];
 
 #[test]
 fn durable_alone_calls_fsync_and_rename() {
-    let words = ["sync_all", "sync_data", "fsync", "fdatasync", "fs::rename", "renameat", "hard_link", "fs::link", "linkat"];
-    assert_eq!(offenders("tools", &words, |path| path == "tools/mdrop/durable.rs"), NONE);
+    let words = [
+        "sync_all",
+        "sync_data",
+        "fsync",
+        "fdatasync",
+        "fs::rename",
+        "renameat",
+        "hard_link",
+        "fs::link",
+        "linkat",
+        "sync_file_range",
+        "fadvise",
+    ];
+    assert_eq!(offenders("tools", &words, |path| path.starts_with("tools/mdrop/durable")), NONE);
+}
+
+/// What makes or removes a file.
+const CHANGES: [&str; 17] = [
+    "fs::remove",
+    "fs::create_dir",
+    "fs::write",
+    "fs::copy",
+    "DirBuilder",
+    "File::create",
+    "File::options",
+    "OpenOptions",
+    "OFlags::CREATE",
+    "fs::open",
+    "fs::mkdir",
+    "fs::unlink",
+    "fs::symlink(",
+    "set_len",
+    "ftruncate",
+    "tempfile",
+    "NamedTempFile",
+];
+
+/// Who opens files otherwise, and what for: nothing of it makes or removes mail.
+const OPENS: [(&str, &str); 3] = [
+    ("tools/mdrop/frame.rs", "appends to the run log"),
+    ("tools/mdrop/archive/shelf.rs", "opens a folder to look at the sizes in it"),
+    ("tools/mdrop/disk/open.rs", "reads mail that is to be imported, without waiting for a pipe"),
+];
+
+#[test]
+fn durable_alone_makes_and_removes_files() {
+    let may = |path: &str| path.starts_with("tools/mdrop/durable") || OPENS.iter().any(|(file, _)| path == *file);
+    assert_eq!(offenders("tools", &CHANGES, may), NONE);
+    for (file, what_for) in OPENS {
+        assert_ne!(offenders("tools", &CHANGES, |path| path != file), NONE, "{file} no longer {what_for}");
+    }
+}
+
+#[test]
+fn each_step_stands_in_the_manual_page_and_no_other() {
+    let page = std::fs::read_to_string(root().join("man/mdrop-safety.7")).unwrap();
+    let section = page.split(".Ss The steps").nth(1).unwrap().split(".El").next().unwrap();
+    let named: BTreeSet<&str> = section.lines().filter_map(|line| line.strip_prefix(".It Li ")).collect();
+    assert_eq!(named, mdrop::durable::Step::ALL.iter().map(|step| step.name()).collect());
 }
 
 #[test]

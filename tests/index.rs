@@ -202,9 +202,9 @@ fn whoever_has_an_old_index_open_goes_on_in_the_one_that_took_its_place() {
     let mut learner = mdrop::archive::Learner::default();
     std::io::Write::write_all(&mut learner, &octets).unwrap();
     let encoded = stream(&[(meta.clone(), octets.clone())]);
-    let mut body = Vec::new();
+    let mut body = mdrop::spool::Spool::new(1 << 20);
     mdrop::stream::StreamReader::new(encoded.as_slice()).read(&mut body, &mut std::io::sink()).unwrap();
-    writer.add(learner.finish(meta), &mut body.as_slice()).unwrap();
+    writer.add(learner.finish(meta), body).unwrap();
     assert_eq!(writer.commit().unwrap().len(), 1);
     input = stream(&[message(3001, &octets, &["alice@example.com"])]);
     assert_eq!(scene.store(&input).exits(0).receipts()[0].outcome, Outcome::Duplicate);

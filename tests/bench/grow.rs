@@ -99,7 +99,8 @@ fn commit(archive: &Archive, plan: &Plan, number: u64, previous: Option<Digest>,
         let place = frame.finish()?;
         stored.extend(met.into_iter().map(|(position, arrival)| (place, position, arrival)));
     }
-    let (file, size, blake3) = pack.finish()?;
+    let (file, size, blake3) = pack.finish();
+    file.sync()?;
     taken(archive.shelf.put(&file, Series::Pack, number)?)?;
     let header = SegmentHeader {
         kind: SegmentType::Segment,

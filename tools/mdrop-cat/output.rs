@@ -10,7 +10,6 @@ use mdrop::frame::{self, Stdout};
 use mdrop::stream::{Meta, StreamWriter};
 use mdrop::time::Time;
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -71,7 +70,7 @@ impl Output {
             Self::Stream(writer) => writer.finish().map(drop),
             Self::Maildir(_) => Ok(()),
             Self::Eml(root) => {
-                let _ = std::fs::remove_dir(root.join(".tmp"));
+                let _ = durable::remove_folder(&root.join(".tmp"));
                 Ok(())
             }
         }
@@ -117,8 +116,7 @@ impl MaildirWriter {
     fn open(&self, home: &Path) -> Result<HashSet<String>> {
         ["tmp", "new", "cur"].iter().try_for_each(|part| durable::make_folder(&home.join(part)))?;
         if home != self.root {
-            let mark = home.join("maildirfolder");
-            File::options().create(true).append(true).open(&mark).map_err(|e| Error::io("create", e).about(mark.display().to_string()))?;
+            durable::mark(&home.join("maildirfolder"))?;
         }
         let mut names = HashSet::new();
         for part in ["new", "cur"] {

@@ -1,14 +1,16 @@
 //! mdrop-store: makes each message of a stream durable, files it, and prints a receipt once that is so.
 //!
-//! Reading and checking the stream goes on in one thread while the other compresses and syncs; between them at most a few
-//! messages wait. Nothing is printed before the commit that holds it.
+//! Reading and checking the stream goes on in a thread of its own, and so do compressing and committing; between them at most a few
+//! messages, and three batches, wait. Nothing is printed before the commit that holds it.
 
 mod ask;
 mod intake;
 
 use mdrop::archive::Archive;
 use mdrop::archive::commit::Writer;
+use mdrop::archive::pipeline::Pipeline;
 use mdrop::config::archive_folder;
+use mdrop::durable::{self, Step};
 use mdrop::error::Result;
 use mdrop::frame::{self, Common, Run};
 use mdrop::record::{Finding, Outcome, Record, V1};
@@ -44,6 +46,8 @@ impl AsRef<Common> for Arguments {
 const COMMIT_OCTETS: u64 = 64 << 20;
 /// Or when the first of what waits has waited this long.
 const COMMIT_AFTER: Duration = Duration::from_secs(10);
+/// How long receipts may wait for a message that does not come.
+const GLANCE: Duration = Duration::from_millis(10);
 
 fn main() -> ExitCode {
     frame::run("mdrop-store", |arguments: &Arguments, run| {
@@ -59,24 +63,23 @@ fn main() -> ExitCode {
             return intake::dry_run(input, &root, index, run);
         }
         let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
-        let archive = Archive::open_or_create(&root, index)?;
-        store(Writer::new(archive, "mdrop-store")?, input, run)
+        let writer = Writer::new(Archive::open_or_create(&root, index)?, "mdrop-store")?;
+        store(Pipeline::start(writer, Archive::open(&root, index)?), input, run)
     })
 }
 
 /// Commits what comes in until the stream ends. A stream that breaks off, or a signal, ends it too, after one last commit.
-fn store(mut writer: Writer, input: mdrop::interrupt::Input, run: &mut Run) -> Result<()> {
+fn store(mut pipeline: Pipeline, input: mdrop::interrupt::Input, run: &mut Run) -> Result<()> {
     let mut output = frame::stdout()?;
     let mut intake = intake::Intake::start(input);
     let mut since: Option<Instant> = None;
     let ended = loop {
-        let wait = since.map_or(COMMIT_AFTER, |since| COMMIT_AFTER.saturating_sub(since.elapsed()));
-        match intake.next(wait) {
+        match intake.next(patience(&pipeline, since)) {
             intake::Next::Message(message) => {
-                let (arrival, mut octets) = *message;
+                let (arrival, octets) = *message;
                 let told = intake::tell(&arrival, run);
                 // What can't be held any more ends the run, and so does a run log that can't be written, but what has come before is committed.
-                if let Err(e) = octets.reader().and_then(|mut encoded| writer.add(arrival, &mut encoded)).and(told) {
+                if let Err(e) = pipeline.add(arrival, octets).and(told) {
                     break Err(e);
                 }
                 since.get_or_insert_with(Instant::now);
@@ -90,21 +93,34 @@ fn store(mut writer: Writer, input: mdrop::interrupt::Input, run: &mut Run) -> R
             intake::Next::Nothing => {}
             intake::Next::End(ended) => break ended,
         }
-        if writer.pending() >= COMMIT_OCTETS || since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER) {
-            commit(&mut writer, &mut output, run)?;
+        while let Some(answers) = pipeline.answers()? {
+            print(&answers, &mut output, run)?;
+        }
+        if pipeline.pending() >= COMMIT_OCTETS || since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER) {
+            pipeline.commit();
             since = None;
         }
     };
-    commit(&mut writer, &mut output, run)?;
-    run.head = writer.archive().head()?;
+    pipeline.commit();
+    while let Some(answers) = pipeline.wait()? {
+        print(&answers, &mut output, run)?;
+    }
+    run.head = pipeline.finish()?;
     ended
 }
 
-/// One commit, and then, never before, its receipts.
-fn commit(writer: &mut Writer, output: &mut impl Write, run: &mut Run) -> Result<()> {
-    for answer in writer.commit()? {
-        account(&answer, run);
-        tell_twin(&answer, run)?;
+/// How long to wait for the next message: not beyond the time of the next commit, and shortly while receipts may come.
+fn patience(pipeline: &Pipeline, since: Option<Instant>) -> Duration {
+    let left = since.map_or(COMMIT_AFTER, |since| COMMIT_AFTER.saturating_sub(since.elapsed()));
+    if pipeline.is_busy() { left.min(GLANCE) } else { left }
+}
+
+/// The receipts of a commit, after it and never before.
+fn print(answers: &[Record], output: &mut impl Write, run: &mut Run) -> Result<()> {
+    durable::step(Step::Answer, &[], answers.len() as u64)?;
+    for answer in answers {
+        account(answer, run);
+        tell_twin(answer, run)?;
         output.write_all(&answer.to_line()?)?;
     }
     Ok(output.flush()?)

@@ -11,6 +11,8 @@ mod decide;
 pub mod index;
 pub mod pack;
 pub mod pending;
+pub mod pipeline;
+mod room;
 pub mod segment;
 pub mod shelf;
 

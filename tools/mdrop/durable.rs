@@ -1,8 +1,12 @@
-//! Making things durable: the only module that creates, links, syncs and removes files of an archive.
+//! Making things durable: the only module that creates, links, syncs and removes files. Each time it does so is a numbered step.
 //!
 //! Durable means that the file *and* its directory entry are fsynced, new ancestors included. Files appear by link(2), which
 //! never replaces one that is there; rename would. After a failed fsync the kernel may have dropped what it could not
 //! write, so the file is not tried again but given up (fsync(2), “EIO”).
+
+mod step;
+
+pub use step::{Step, step};
 
 use crate::error::{Error, Result, Status};
 use crate::interrupt;
@@ -30,9 +34,11 @@ pub fn make_folder(path: &Path) -> Result<()> {
     }
     let parent = path.parent().unwrap_or(Path::new(""));
     make_folder(parent)?;
+    let error = |e: io::Error| about(path, "create the folder", e).with_status(Status::CantCreate);
+    step(Step::MakeFolder, &[path], 0).map_err(error)?;
     match rustix::fs::mkdir(path, Mode::RWXU) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => sync_folder(parent),
-        Err(e) => Err(about(path, "create the folder", e).with_status(Status::CantCreate)),
+        Err(e) => Err(error(e.into())),
     }
 }
 
@@ -42,8 +48,27 @@ pub fn make_folder(path: &Path) -> Result<()> {
 /// [`Status::Io`], naming the folder.
 pub fn sync_folder(path: &Path) -> Result<()> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let synced = File::open(path).and_then(|folder| folder.sync_all());
+    let synced = step(Step::SyncFolder, &[path], 0).and_then(|()| File::open(path)?.sync_all());
     synced.map_err(|e| about(path, "sync the folder", e).with_status(Status::Io))
+}
+
+/// Makes durable the entries that lead to a folder that is there already, as far up as its file system goes: a run that was killed may
+/// have made some of them. A folder that we may not open was not ours to make either.
+///
+/// # Errors
+/// [`Status::Io`], naming the folder.
+pub fn sync_above(path: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let path = std::fs::canonicalize(path).map_err(|e| about(path, "look at", e))?;
+    let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev());
+    let own = device(&path).map_err(|e| about(&path, "look at", e))?;
+    for above in path.ancestors().skip(1) {
+        if device(above).is_ok_and(|device| device != own) || File::open(above).is_err() {
+            break;
+        }
+        sync_folder(above)?;
+    }
+    Ok(())
 }
 
 /// Makes a file that is there already durable, with its entry.
@@ -51,7 +76,7 @@ pub fn sync_folder(path: &Path) -> Result<()> {
 /// # Errors
 /// What opening or syncing reports, naming the file.
 pub fn sync_file(path: &Path) -> Result<()> {
-    let synced = File::open(path).and_then(|file| file.sync_all());
+    let synced = step(Step::Sync, &[path], 0).and_then(|()| File::open(path)?.sync_all());
     synced.map_err(|e| about(path, "sync", e).with_status(Status::Io))?;
     sync_folder(path.parent().unwrap_or(Path::new("")))
 }
@@ -72,11 +97,21 @@ impl Unfinished {
         make_folder(folder)?;
         let path = folder.join(uuid::Uuid::new_v4().simple().to_string());
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
-        let error = |e| about(&path, "create", e).with_status(Status::CantCreate);
-        let fd = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(error)?;
-        let file = File::from(fd);
-        rustix::fs::flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive).map_err(|e| about(&path, "lock", e))?;
-        Ok(Self { path, file })
+        let error = |e: io::Error| about(&path, "create", e).with_status(Status::CantCreate);
+        step(Step::Create, &[&path], 0).map_err(error)?;
+        let fd = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(|e| error(e.into()))?;
+        // From here on it is removed when given up.
+        let made = Self { path, file: File::from(fd) };
+        step(Step::Lock, &[&made.path], 0).map_err(|e| about(&made.path, "lock", e))?;
+        rustix::fs::flock(made.file.as_fd(), FlockOperation::NonBlockingLockExclusive).map_err(|e| about(&made.path, "lock", e))?;
+        Ok(made)
+    }
+
+    /// Asks the disk to begin writing these octets, and drops what is written already; that is all it does, and it may do nothing.
+    pub fn write_back(&self, offset: u64, length: u64) {
+        if step(Step::Drop, &[&self.path], 0).is_ok() {
+            let _ = rustix::fs::fadvise(&self.file, offset, std::num::NonZeroU64::new(length), Advice::DontNeed);
+        }
     }
 
     /// Makes its octets durable and drops them from the page cache, which a large run would fill.
@@ -84,8 +119,11 @@ impl Unfinished {
     /// # Errors
     /// [`Status::Io`]; then nothing of the file is to be trusted.
     pub fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(|e| about(&self.path, "sync", e).with_status(Status::Io))?;
-        let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
+        let synced = step(Step::Sync, &[&self.path], 0).and_then(|()| self.file.sync_data());
+        synced.map_err(|e| about(&self.path, "sync", e).with_status(Status::Io))?;
+        if step(Step::Drop, &[&self.path], 0).is_ok() {
+            let _ = rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed);
+        }
         Ok(())
     }
 
@@ -98,25 +136,29 @@ impl Unfinished {
         make_folder(folder)?;
         match link_or_rename(&self.path, target) {
             Ok(()) => sync_folder(folder).map(|()| true),
-            Err(rustix::io::Errno::EXIST) => Ok(false),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(e) => Err(about(target, "create", e).with_status(Status::CantCreate)),
         }
     }
 }
 
 /// Some file systems know no hard links; there a rename that does not replace serves (rename(2), `RENAME_NOREPLACE`).
-fn link_or_rename(from: &Path, to: &Path) -> rustix::io::Result<()> {
+fn link_or_rename(from: &Path, to: &Path) -> io::Result<()> {
+    step(Step::Link, &[from, to], 0)?;
     match rustix::fs::link(from, to) {
         Err(rustix::io::Errno::PERM | rustix::io::Errno::OPNOTSUPP) => {
-            rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, RenameFlags::NOREPLACE)
+            step(Step::Rename, &[from, to], 0)?;
+            Ok(rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, RenameFlags::NOREPLACE)?)
         }
-        other => other,
+        other => Ok(other?),
     }
 }
 
 impl Write for Unfinished {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.file.write(octets)
+        step(Step::Write, &[&self.path], octets.len() as u64)?;
+        self.file.write_all(octets)?;
+        Ok(octets.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -126,8 +168,47 @@ impl Write for Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        let _ = remove(&self.path);
     }
+}
+
+/// Removes a file that is of no value: an unfinished one, an index. Its entry is not synced; if it comes back nothing is lost.
+///
+/// # Errors
+/// What the system reports.
+pub fn remove(path: &Path) -> io::Result<()> {
+    step(Step::Remove, &[path], 0)?;
+    std::fs::remove_file(path)
+}
+
+/// Removes a folder if it is empty.
+///
+/// # Errors
+/// What the system reports.
+pub fn remove_folder(path: &Path) -> io::Result<()> {
+    step(Step::RemoveFolder, &[path], 0)?;
+    std::fs::remove_dir(path)
+}
+
+/// A file without a name in `folder`, which is gone with its process.
+///
+/// # Errors
+/// What the system reports.
+pub fn nameless(folder: &Path) -> io::Result<File> {
+    step(Step::Create, &[folder], 0)?;
+    tempfile::tempfile_in(folder)
+}
+
+/// Makes an empty file where there is none, as a mark.
+///
+/// # Errors
+/// [`Status::CantCreate`], naming the file.
+pub fn mark(path: &Path) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let made = step(Step::Create, &[path], 0).and_then(|()| File::options().create(true).append(true).open(path));
+    made.map(drop).map_err(|e| about(path, "create", e).with_status(Status::CantCreate))
 }
 
 /// Removes from tmp/ what no live process holds: what a killed run left.
@@ -145,7 +226,7 @@ pub fn sweep(folder: &Path) -> Result<()> {
         // A young file is not even locked for a moment: its writer may be about to.
         let age = file.metadata().and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
         if age.is_some_and(|age| age > GRACE) && rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let _ = std::fs::remove_file(&path);
+            let _ = remove(&path);
         }
     }
     Ok(())
@@ -171,6 +252,7 @@ pub struct Lock(#[expect(dead_code, reason = "closing the file gives the lock ba
 /// # Errors
 /// [`Status::CantCreate`] if the file can't be made, [`Status::TryAgain`] if a signal came.
 pub fn lock(path: &Path) -> Result<Lock> {
+    step(Step::Lock, &[path], 0).map_err(|e| about(path, "lock", e))?;
     loop {
         if let Some(lock) = try_lock(path)? {
             return Ok(lock);
@@ -206,6 +288,7 @@ fn lock_file(path: &Path) -> Result<File> {
 /// # Errors
 /// As [`lock`].
 pub fn lock_shared(path: &Path) -> Result<Lock> {
+    step(Step::Lock, &[path], 0).map_err(|e| about(path, "lock", e))?;
     loop {
         let file = lock_file(path)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
@@ -225,9 +308,11 @@ pub fn lock_shared(path: &Path) -> Result<Lock> {
 /// # Errors
 /// [`Status::Io`] or [`Status::CantCreate`], naming the file.
 pub fn replace(from: &Path, to: &Path) -> Result<()> {
-    let synced = File::open(from).and_then(|file| file.sync_all());
+    let synced = step(Step::Sync, &[from], 0).and_then(|()| File::open(from)?.sync_all());
     synced.map_err(|e| about(from, "sync", e).with_status(Status::Io))?;
-    std::fs::rename(from, to).map_err(|e| about(to, "create", e).with_status(Status::CantCreate))
+    step(Step::Rename, &[from, to], 0)
+        .and_then(|()| std::fs::rename(from, to))
+        .map_err(|e| about(to, "create", e).with_status(Status::CantCreate))
 }
 
 /// How many octets the file system that holds `path` still takes from us.

@@ -35,9 +35,13 @@ enum Line {
     LeftOut,
 }
 
+/// How much of what counts is gathered before it is hashed: BLAKE3 takes a small mail at once several times as fast as line by line.
+const GATHER: usize = 16 << 10;
+
 /// Computes a fingerprint from octets handed over in pieces.
 pub struct FingerprintHasher {
     kept: blake3::Hasher,
+    gathered: Vec<u8>,
     /// The beginning of a line that is not decided yet.
     start: Vec<u8>,
     /// What becomes of the line that is passing; none at its beginning.
@@ -52,7 +56,16 @@ pub struct FingerprintHasher {
 impl Default for FingerprintHasher {
     fn default() -> Self {
         let (kept, start) = (blake3::Hasher::new(), Vec::with_capacity(LONGEST_NAME));
-        Self { kept, start, line: None, previous: Line::Kept, in_header: true, has_date: false, has_message_id: false }
+        Self {
+            kept,
+            gathered: Vec::new(),
+            start,
+            line: None,
+            previous: Line::Kept,
+            in_header: true,
+            has_date: false,
+            has_message_id: false,
+        }
     }
 }
 
@@ -65,6 +78,16 @@ impl FingerprintHasher {
             self.header_part(part);
             octets = rest;
         }
+        self.keep(octets);
+    }
+
+    fn keep(&mut self, octets: &[u8]) {
+        if self.gathered.len() + octets.len() <= GATHER {
+            self.gathered.extend_from_slice(octets);
+            return;
+        }
+        self.kept.update(&self.gathered);
+        self.gathered.clear();
         self.kept.update(octets);
     }
 
@@ -72,6 +95,7 @@ impl FingerprintHasher {
     #[must_use]
     pub fn finish(mut self, digest: Digest) -> Fingerprint {
         self.decide();
+        self.kept.update(&self.gathered);
         if self.has_date && self.has_message_id { Fingerprint::F1(*self.kept.finalize().as_bytes()) } else { Fingerprint::Digest(digest) }
     }
 
@@ -79,9 +103,7 @@ impl FingerprintHasher {
     fn header_part(&mut self, part: &[u8]) {
         let ends = part.last() == Some(&b'\n');
         match self.line {
-            Some(Line::Kept) => {
-                self.kept.update(part);
-            }
+            Some(Line::Kept) => self.keep(part),
             Some(Line::LeftOut) => {}
             None => {
                 self.start.extend_from_slice(part);
@@ -100,7 +122,9 @@ impl FingerprintHasher {
         let folded = matches!(self.start.first(), Some(b' ' | b'\t'));
         let line = if folded { self.previous } else { self.judge() };
         if line == Line::Kept {
-            self.kept.update(&self.start);
+            let start = std::mem::take(&mut self.start);
+            self.keep(&start);
+            self.start = start;
         }
         self.in_header = !matches!(self.start.as_slice(), b"\n" | b"\r\n");
         self.start.clear();

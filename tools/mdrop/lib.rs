@@ -4,7 +4,7 @@
 //!
 //! 1. formats and identities, which know nothing of sockets or files: [`octets`], [`utf7`], [`time`], [`identity`], [`uids`],
 //!    [`error`], [`header`], [`address`], [`journal`], [`fingerprint`], [`record`], [`stream`], [`inner`], [`profile`], [`users`];
-//! 2. [`durable`], which alone calls fsync, link and rename; [`spool`], [`held`], [`command`], [`config`], [`interrupt`];
+//! 2. [`durable`], which alone makes, syncs, names and removes files; [`spool`], [`held`], [`command`], [`config`], [`interrupt`];
 //! 3. [`archive`], the folder of mdrop-archive(5); [`disk`], mail that already lies on disk;
 //! 4. [`net`], which alone opens sockets;
 //! 5. [`frame`], which only a tool's main uses.

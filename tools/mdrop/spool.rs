@@ -36,6 +36,14 @@ impl Spool {
         self.file.is_none().then_some(&self.memory)
     }
 
+    /// The octets themselves, if they lie in memory; else the spool again.
+    ///
+    /// # Errors
+    /// None that is one: the spool.
+    pub fn into_memory(self) -> std::result::Result<Vec<u8>, Self> {
+        if self.file.is_none() { Ok(self.memory) } else { Err(self) }
+    }
+
     /// The first octets, `longest` at most: where the header is.
     ///
     /// # Errors
@@ -123,7 +131,7 @@ impl Write for Spool {
 
 /// A file without a name, for what must be held and does not fit into memory.
 pub(crate) fn temporary() -> io::Result<File> {
-    tempfile::tempfile_in(folder())
+    crate::durable::nameless(&folder())
 }
 
 /// `$TMPDIR`, else /var/tmp, which unlike /tmp is seldom held in memory.

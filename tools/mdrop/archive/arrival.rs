@@ -27,6 +27,8 @@ pub struct Quoted {
 /// How much of a header is looked at for what a receipt quotes, and how much of one value is quoted, in octets.
 const QUOTED_FROM: usize = 256 << 10;
 const QUOTED_LONGEST: usize = 998;
+/// How much is looked at at once for the header's end.
+const LOOK: usize = 4 << 10;
 
 impl Quoted {
     /// Quotes from the beginning of a message, encoded or not; of several fields of one name, the first.
@@ -137,15 +139,21 @@ impl Write for Digesting {
 struct Header {
     hasher: FingerprintHasher,
     beginning: Vec<u8>,
+    ended: bool,
 }
 
 impl Header {
     fn update(&mut self, octets: &[u8]) {
         self.hasher.update(octets);
-        let room = QUOTED_FROM - self.beginning.len();
         // Most headers end within a few KiB; the body need not be copied.
-        if room > 0 && !ends_header(&self.beginning) {
-            self.beginning.extend_from_slice(&octets[..octets.len().min(room)]);
+        for piece in octets.chunks(LOOK) {
+            let room = QUOTED_FROM - self.beginning.len();
+            if self.ended || room == 0 {
+                return;
+            }
+            let from = self.beginning.len().saturating_sub(3);
+            self.beginning.extend_from_slice(&piece[..piece.len().min(room)]);
+            self.ended = ends_header(&self.beginning[from..]);
         }
     }
 

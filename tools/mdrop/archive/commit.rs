@@ -4,7 +4,7 @@
 //! under the lock, what others committed is caught up with and packs without a segment are adopted; then what is still new is decided,
 //! the pack gets its number, the segment is synced and gets its number. That last step is the commit; receipts come after.
 
-use crate::archive::decide::{Decision, routing};
+use crate::archive::decide::Decision;
 use crate::archive::pending::{Built, Pending};
 use crate::archive::segment::{self, PackName, SegmentHeader, SegmentType};
 use crate::archive::shelf::Series;
@@ -13,9 +13,9 @@ use crate::durable;
 use crate::error::{Error, Result, Status};
 use crate::identity::Digest;
 use crate::record::{Record, V1};
+use crate::spool::Spool;
 use crate::time::Time;
 use std::collections::{HashMap, HashSet};
-use std::io::Read;
 
 /// Writes to an archive. Nothing that was added is durable before [`Writer::commit`] has returned.
 pub struct Writer {
@@ -47,24 +47,12 @@ impl Writer {
         &self.archive
     }
 
-    /// How many octets wait for the next commit, with what is remembered of their messages.
-    #[must_use]
-    pub fn pending(&self) -> u64 {
-        self.pending.weight()
-    }
-
     /// Takes a message, with its encoded form, for the next commit.
     ///
     /// # Errors
     /// What the index or the temporary file reports.
-    pub fn add(&mut self, arrival: Arrival, encoded: &mut dyn Read) -> Result<()> {
-        let digest = arrival.meta.digest;
-        let skip = routing(&arrival).is_some_and(|routing| routing.skip.is_some());
-        if skip || self.pending.holds(digest) || self.archive.held(digest)?.is_some() {
-            self.pending.add(arrival);
-            return Ok(());
-        }
-        self.pending.add_new(arrival, encoded)
+    pub fn add(&mut self, arrival: Arrival, encoded: Spool) -> Result<()> {
+        self.pending.take(&self.archive, arrival, encoded, false)
     }
 
     /// Makes everything that was added durable. Returns a receipt or a refusal for each, in the order of the stream.
@@ -72,19 +60,26 @@ impl Writer {
     /// # Errors
     /// Whatever prevents it; then nothing that was added has a receipt, though it may be archived: a run that is repeated finds out.
     pub fn commit(&mut self) -> Result<Vec<Record>> {
-        if self.pending.is_empty() {
+        let mut pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
             return Ok(Vec::new());
         }
-        let mut built = self.build(&HashSet::new())?;
+        let built = pending.build(&self.archive.shelf, &HashSet::new())?;
+        built.iter().try_for_each(|built| built.file.sync())?;
+        self.commit_built(&mut pending, built)
+    }
+
+    /// The same for a batch whose pack is written and synced.
+    pub(super) fn commit_built(&mut self, pending: &mut Pending, mut built: Option<Built>) -> Result<Vec<Record>> {
         let lock = self.lock()?;
         self.catch_up()?;
         let overtaken = self.overtaken(built.as_ref())?;
         if !overtaken.is_empty() {
-            built = self.build(&overtaken)?;
+            built = pending.build(&self.archive.shelf, &overtaken)?;
+            built.iter().try_for_each(|built| built.file.sync())?;
         }
-        let answers = self.settle(built)?;
+        let answers = self.settle(pending, built)?;
         drop(lock);
-        self.pending.clear();
         Ok(answers)
     }
 
@@ -119,13 +114,10 @@ impl Writer {
         Ok(())
     }
 
-    fn build(&mut self, without: &HashSet<Digest>) -> Result<Option<Built>> {
-        self.pending.build(&self.archive.shelf, |digest| Ok(without.contains(&digest)))
-    }
-
     /// Which of the messages in our pack another writer committed meanwhile.
     fn overtaken(&self, built: Option<&Built>) -> Result<HashSet<Digest>> {
         let mut overtaken = HashSet::new();
+        let _reading = self.archive.index.reading()?;
         for digest in built.iter().flat_map(|built| built.places.keys()) {
             if self.archive.held(*digest)?.is_some() {
                 overtaken.insert(*digest);
@@ -135,7 +127,7 @@ impl Writer {
     }
 
     /// Under the lock: gives the pack its number, decides what is to be recorded, and commits it.
-    fn settle(&mut self, built: Option<Built>) -> Result<Vec<Record>> {
+    fn settle(&mut self, pending: &Pending, built: Option<Built>) -> Result<Vec<Record>> {
         let mut name = None;
         let mut places = HashMap::new();
         if let Some(Built { file, size, blake3, places: at }) = built {
@@ -147,7 +139,9 @@ impl Writer {
             name = Some(PackName { pack, size, blake3 });
         }
         let header = self.header(name)?;
-        let decided = Decision::new(&self.archive, &header, places).decide(self.pending.arrivals())?;
+        let reading = self.archive.index.reading()?;
+        let decided = Decision::new(&self.archive, &header, places).decide(pending.arrivals())?;
+        drop(reading);
         if !decided.records.is_empty() {
             self.append(&header, &decided.records)?;
         }
@@ -183,6 +177,7 @@ impl Writer {
         if !self.archive.shelf.put(&written.file, Series::Segment, header.segment)? {
             return Err(Error::new(Status::Software, "appeared while the lock was held").about(Series::Segment.name(header.segment)));
         }
-        self.archive.index.apply(header.segment, written.blake3, header.pack, written.places.into_iter().zip(records))
+        let told = durable::step(durable::Step::Index, &[], 0).map_err(|e| Error::io("tell the index", e));
+        told.and_then(|()| self.archive.index.apply(header.segment, written.blake3, header.pack, written.places.into_iter().zip(records)))
     }
 }

@@ -38,6 +38,15 @@ pub struct Index {
 }
 
 impl Index {
+    /// Answers many questions from one state, until dropped: each by itself would take and give back SQLite's locks. It must be dropped
+    /// before anything is applied.
+    ///
+    /// # Errors
+    /// What SQLite reports.
+    pub fn reading(&self) -> Result<rusqlite::Transaction<'_>> {
+        self.db.unchecked_transaction().map_err(wrong)
+    }
+
     /// The last segment it has read.
     ///
     /// # Errors

@@ -20,10 +20,17 @@ const LARGEST_WINDOW: u32 = 27;
 /// it twenty times. Long-distance matching adds nothing to that.
 const USUAL_WINDOW: u32 = 21;
 
+/// How much of a pack is written before the disk is asked to begin with it, so that the sync has little left to wait for.
+const WRITE_BACK: u64 = 4 << 20;
+
 /// Writes a pack to tmp/, frame by frame.
 pub struct PackWriter {
     output: Hashing,
     level: i32,
+    /// For frames of the usual size, which are gathered whole: its tables are allocated once.
+    compressor: zstd::bulk::Compressor<'static>,
+    gathered: Vec<u8>,
+    compressed: Vec<u8>,
 }
 
 /// The unfinished file, with the BLAKE3 and the size of what was written.
@@ -32,18 +39,19 @@ pub(super) struct Hashing {
     hasher: blake3::Hasher,
     /// The octets written so far.
     pub(super) size: u64,
+    /// How many of them the disk was asked to write.
+    begun: u64,
 }
 
 impl Hashing {
     /// A file in tmp/.
     pub(super) fn create(shelf: &Shelf) -> Result<Self> {
-        Ok(Self { file: shelf.create()?, hasher: blake3::Hasher::new(), size: 0 })
+        Ok(Self { file: shelf.create()?, hasher: blake3::Hasher::new(), size: 0, begun: 0 })
     }
 
-    /// Syncs the file; returns it, its size and its BLAKE3.
-    pub(super) fn finish(self) -> Result<(Unfinished, u64, Digest)> {
-        self.file.sync()?;
-        Ok((self.file, self.size, Digest(*self.hasher.finalize().as_bytes())))
+    /// The file, which is not synced, its size and its BLAKE3.
+    pub(super) fn finish(self) -> (Unfinished, u64, Digest) {
+        (self.file, self.size, Digest(*self.hasher.finalize().as_bytes()))
     }
 }
 
@@ -52,6 +60,10 @@ impl Write for Hashing {
         self.file.write_all(octets)?;
         self.hasher.update(octets);
         self.size += octets.len() as u64;
+        if self.size - self.begun > WRITE_BACK {
+            self.file.write_back(self.begun, self.size - self.begun);
+            self.begun = self.size;
+        }
         Ok(octets.len())
     }
 
@@ -62,8 +74,14 @@ impl Write for Hashing {
 
 /// Messages on their way into one frame.
 pub struct FrameWriter<'a> {
-    stream: StreamWriter<Counting<zstd::Encoder<'static, &'a mut Hashing>>>,
+    filling: Filling<'a>,
     offset: u64,
+}
+
+/// A frame of the usual size is gathered and compressed at once, a large one as it comes.
+enum Filling<'a> {
+    Whole(&'a mut PackWriter, StreamWriter<Vec<u8>>),
+    Large(StreamWriter<Counting<zstd::Encoder<'static, &'a mut Hashing>>>),
 }
 
 /// Counts what passes, to know where in the decompressed frame a message begins.
@@ -90,7 +108,9 @@ impl PackWriter {
     /// # Errors
     /// [`Status::CantCreate`].
     pub fn create(shelf: &Shelf, level: i32) -> Result<Self> {
-        Ok(Self { output: Hashing::create(shelf)?, level })
+        let mut compressor = zstd::bulk::Compressor::new(level).map_err(failed)?;
+        compressor.include_checksum(true).map_err(failed)?;
+        Ok(Self { output: Hashing::create(shelf)?, level, compressor, gathered: Vec::new(), compressed: Vec::new() })
     }
 
     /// Opens a frame that will hold about `size` octets.
@@ -99,23 +119,36 @@ impl PackWriter {
     /// What zstd reports.
     pub fn frame(&mut self, size: u64) -> Result<FrameWriter<'_>> {
         let offset = self.output.size;
-        let error = |e| Error::io("compress", e);
-        let mut encoder = zstd::Encoder::new(&mut self.output, self.level).map_err(error)?;
-        encoder.include_checksum(true).map_err(error)?;
         let window = (64 - size.leading_zeros()).min(LARGEST_WINDOW);
-        if window > USUAL_WINDOW {
-            encoder.window_log(window).map_err(error)?;
+        if window <= USUAL_WINDOW {
+            let mut gathered = std::mem::take(&mut self.gathered);
+            gathered.clear();
+            return Ok(FrameWriter { filling: Filling::Whole(self, StreamWriter::new(gathered)), offset });
         }
-        Ok(FrameWriter { stream: StreamWriter::new(Counting { inner: encoder, count: 0 }), offset })
+        let mut encoder = zstd::Encoder::new(&mut self.output, self.level).map_err(failed)?;
+        encoder.include_checksum(true).map_err(failed)?;
+        encoder.window_log(window).map_err(failed)?;
+        Ok(FrameWriter { filling: Filling::Large(StreamWriter::new(Counting { inner: encoder, count: 0 })), offset })
     }
 
-    /// Syncs the pack; returns the file, which has no number yet, its size and its BLAKE3.
-    ///
-    /// # Errors
-    /// What syncing reports.
-    pub fn finish(self) -> Result<(Unfinished, u64, Digest)> {
+    /// Compresses a frame that was gathered whole.
+    fn write_whole(&mut self, gathered: Vec<u8>) -> Result<()> {
+        self.compressed.clear();
+        self.compressed.reserve(zstd::zstd_safe::compress_bound(gathered.len()));
+        self.compressor.compress_to_buffer(&gathered, &mut self.compressed).map_err(failed)?;
+        self.gathered = gathered;
+        Ok(self.output.write_all(&self.compressed)?)
+    }
+
+    /// The pack, which is not synced and has no number yet, its size and its BLAKE3.
+    #[must_use]
+    pub fn finish(self) -> (Unfinished, u64, Digest) {
         self.output.finish()
     }
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::io("compress", error)
 }
 
 impl FrameWriter<'_> {
@@ -124,9 +157,16 @@ impl FrameWriter<'_> {
     /// # Errors
     /// What writing reports.
     pub fn add(&mut self, meta: &Meta, encoded: &mut dyn Read) -> Result<u64> {
-        let position = self.stream.output().count;
-        self.stream.write_encoded(meta, encoded)?;
-        Ok(position)
+        match &mut self.filling {
+            Filling::Whole(_, stream) => {
+                let position = stream.output().len() as u64;
+                stream.write_encoded(meta, encoded).map(|()| position)
+            }
+            Filling::Large(stream) => {
+                let position = stream.output().count;
+                stream.write_encoded(meta, encoded).map(|()| position)
+            }
+        }
     }
 
     /// Closes the frame; returns its place in the pack.
@@ -134,9 +174,14 @@ impl FrameWriter<'_> {
     /// # Errors
     /// What writing reports.
     pub fn finish(self) -> Result<Frame> {
-        let encoder = self.stream.finish()?.inner;
-        let output = encoder.finish().map_err(|e| Error::io("compress", e))?;
-        Ok(Frame { offset: self.offset, length: output.size - self.offset })
+        let end = match self.filling {
+            Filling::Whole(pack, stream) => {
+                pack.write_whole(stream.finish()?)?;
+                pack.output.size
+            }
+            Filling::Large(stream) => stream.finish()?.inner.finish().map_err(failed)?.size,
+        };
+        Ok(Frame { offset: self.offset, length: end - self.offset })
     }
 }
 

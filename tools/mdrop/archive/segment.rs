@@ -300,7 +300,8 @@ impl SegmentWriter {
     /// What writing and syncing report.
     pub fn finish(mut self) -> Result<(Unfinished, Digest)> {
         self.close().map_err(|e| Error::io("write a segment", e))?;
-        let (file, _, blake3) = self.output.finish()?;
+        let (file, _, blake3) = self.output.finish();
+        file.sync()?;
         Ok((file, blake3))
     }
 }

@@ -79,9 +79,7 @@ impl Shelf {
             }
         }
         durable::sync_folder(&self.root)?;
-        // Whoever owns the folder above need not let us read it; then it was not ours to make either.
-        let above = self.root.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        durable::sync_folder(above).or(Ok(()))
+        durable::sync_above(&self.root)
     }
 
     /// Makes a file that is there already, and its name, durable.

@@ -45,6 +45,8 @@ pub struct StreamReader<R: Read> {
     ended: bool,
     /// Where in the stream `start` is, in octets.
     position: u64,
+    /// Memory for decoding, kept from one message to the next.
+    spare: Vec<u8>,
 }
 
 type ReadResult<T> = std::result::Result<T, ReadError>;
@@ -52,7 +54,7 @@ type ReadResult<T> = std::result::Result<T, ReadError>;
 impl<R: Read> StreamReader<R> {
     /// A reader of `input`; it buffers itself.
     pub fn new(input: R) -> Self {
-        Self { input, buffer: vec![0; BUFFER], start: 0, end: 0, ended: false, position: 0 }
+        Self { input, buffer: vec![0; BUFFER], start: 0, end: 0, ended: false, position: 0, spare: Vec::new() }
     }
 
     /// Where in the stream, in octets, the next message begins.
@@ -112,9 +114,11 @@ impl<R: Read> StreamReader<R> {
             return Err(ReadError::Message(refused.about(meta.origin.to_string())));
         }
         let sink = Digesting { hasher: blake3::Hasher::new(), octets };
-        let mut body = Body { encoded, decoder: Decoder::new(meta.eol, meta.size, sink), held: false, at_line_start: true };
+        let decoder = Decoder::with_buffer(meta.eol, meta.size, sink, std::mem::take(&mut self.spare));
+        let mut body = Body { encoded, decoder, held: false, at_line_start: true };
         self.body(|part| body.take(part))?;
-        let verdict = body.finish(&meta).map_err(|e| ReadError::Sink(Error::io("write", e)))?;
+        let (verdict, spare) = body.finish(&meta).map_err(|e| ReadError::Sink(Error::io("write", e)))?;
+        self.spare = spare;
         verdict.map_err(|why| ReadError::Message(bad(Error::new(Status::Data, why)).about(meta.origin.to_string())))?;
         Ok(Some(meta))
     }
@@ -235,12 +239,12 @@ impl Body<'_> {
         self.decoder.write_all(part)
     }
 
-    /// Whether the message is whole; if not, why.
-    fn finish(self, meta: &Meta) -> io::Result<std::result::Result<(), String>> {
+    /// Whether the message is whole; if not, why. With the memory that decoding took.
+    fn finish(self, meta: &Meta) -> io::Result<(std::result::Result<(), String>, Vec<u8>)> {
         let ended = self.held && self.at_line_start;
-        let (sink, whole) = self.decoder.finish()?;
+        let (sink, whole, buffer) = self.decoder.finish_with_buffer()?;
         let digest = Digest(*sink.hasher.finalize().as_bytes());
-        Ok(if !ended {
+        let verdict = if !ended {
             Err("cut off before the empty line that ends it".into())
         } else if !whole {
             Err(format!("altered or cut: it does not have the {} octets its X-Mdrop line promises", meta.size))
@@ -248,7 +252,8 @@ impl Body<'_> {
             Err(format!("altered: its digest is {digest}, its X-Mdrop line promises {}", meta.digest))
         } else {
             Ok(())
-        })
+        };
+        Ok((verdict, buffer))
     }
 }
 

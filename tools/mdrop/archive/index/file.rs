@@ -82,7 +82,7 @@ fn remove_open() {
 /// Removes a database, with the files that belong to it.
 pub(super) fn remove(path: &Path) {
     for ending in ["", "-wal", "-shm", "-journal"] {
-        let _ = std::fs::remove_file(with_ending(path, ending));
+        let _ = durable::remove(&with_ending(path, ending));
     }
 }
 
