@@ -7,10 +7,12 @@
 mod apply;
 mod ask;
 mod known;
+mod moves;
 mod names;
 mod tables;
 
-pub use ask::{Held, OriginState};
+pub use ask::{Held, OriginState, State};
+pub use moves::MailboxScope;
 
 use crate::archive::segment::Segment;
 use crate::archive::shelf::{Series, Shelf};

@@ -8,7 +8,7 @@ use crate::archive::pack::{FRAME, PackWriter};
 use crate::archive::shelf::Shelf;
 use crate::error::{Error, Result};
 use crate::identity::{Digest, Fingerprint};
-use crate::record::Frame;
+use crate::record::{Frame, ObjectIds};
 use crate::spool::Spool;
 use crate::stream::Meta;
 use std::collections::{HashMap, HashSet};
@@ -179,5 +179,5 @@ fn length(waiting: &Waiting) -> u64 {
 
 /// What a pack says of a message: nothing of whom it was filed under or delivered to.
 fn packed(meta: &Meta) -> Meta {
-    Meta { server_size: None, flags: Vec::new(), route: None, ..meta.clone() }
+    Meta { server_size: None, flags: Vec::new(), objects: ObjectIds::default(), route: None, ..meta.clone() }
 }

@@ -2,7 +2,7 @@
 
 use super::names::{address_id, evidence_id, folder_id, scope_id, user_id};
 use super::tables::{ADOPTED, ARCHIVED, PURGED, REFUSED, key, message_id_key, origin_name, role};
-use super::{Index, wrong};
+use super::{Index, moves, wrong};
 use crate::address::{self, Address};
 use crate::archive::segment::{PackName, RecordPlace};
 use crate::error::Result;
@@ -10,6 +10,7 @@ use crate::identity::{Digest, Fingerprint};
 use crate::record::{Filing, Outcome, Purge, Purged, Receipt, Record, Refiling, Refusal, Role};
 use crate::time::Time;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use std::collections::HashMap;
 
 impl Index {
     /// Takes in the records of segment `number`, each with its place, unless another process has done so already.
@@ -34,18 +35,21 @@ impl Index {
         for (place, record) in records {
             take_in(&transaction, place, record).map_err(wrong)?;
         }
+        moves::trim(&transaction).map_err(wrong)?;
         transaction.execute("UPDATE applied SET segment = ?1, blake3 = ?2", (number, blake3.0)).map_err(wrong)?;
         transaction.commit().map_err(wrong)
     }
 }
 
-type Sql<T> = rusqlite::Result<T>;
+pub(super) type Sql<T> = rusqlite::Result<T>;
 
 fn take_in(db: &Connection, place: RecordPlace, record: &Record) -> Sql<()> {
     match record {
         Record::Receipt(receipt) => take_receipt(db, place, receipt),
         Record::Refusal(refusal) => take_refusal(db, place.segment, refusal),
         Record::Refiling(refiling) => take_refiling(db, refiling),
+        Record::Move(moved) => moves::take_move(db, place.segment, moved, true),
+        Record::Copy(copied) => moves::take_move(db, place.segment, copied, false),
         Record::Purge(purge) => take_purge(db, place.segment, purge),
         _ => Ok(()),
     }
@@ -55,7 +59,7 @@ fn take_receipt(db: &Connection, place: RecordPlace, receipt: &Receipt) -> Sql<(
     let mail = mail(db, receipt)?;
     let id = message(db, place, receipt, mail)?;
     for filing in &receipt.filings {
-        file(db, mail, filing, id)?;
+        file(db, mail, filing, id, None)?;
     }
     correspond(db, receipt, mail)?;
     take_origin(db, place.segment, receipt, id)
@@ -72,7 +76,7 @@ fn take_origin(db: &Connection, segment: u64, receipt: &Receipt, message: i64) -
     // A server may claim what no number of SQLite holds; then it has claimed nothing.
     let claimed = receipt.server_size.and_then(|size| i64::try_from(size).ok());
     db.prepare_cached(insert)?.execute(params![scope, name, state, message, segment, receipt.archived.unix(), claimed, received])?;
-    Ok(())
+    moves::take_ids(db, receipt, scope, message)
 }
 
 /// A mail: its row, and its date.
@@ -209,17 +213,21 @@ fn take_refusal(db: &Connection, segment: u64, refusal: &Refusal) -> Sql<()> {
 
 fn take_refiling(db: &Connection, refiling: &Refiling) -> Sql<()> {
     let Some(message) = message_before(db, refiling.digest)? else { return Ok(()) };
+    let mut evidence: HashMap<(&str, i64), i64> = HashMap::new();
     if let Some(mail) = mail_of(db, &refiling.fingerprint)? {
         for filing in &refiling.removed {
             let delete = "DELETE FROM filings WHERE user = (SELECT id FROM users WHERE name = ?1) AND date = ?2 AND mail = ?3 AND role = ?4
-                AND message = ?5";
-            db.prepare_cached(delete)?.execute(params![filing.user, mail.date, mail.id, role(filing.role), message.id])?;
+                AND message = ?5 RETURNING evidence";
+            let values = params![filing.user, mail.date, mail.id, role(filing.role), message.id];
+            let had: Option<Option<i64>> = db.prepare_cached(delete)?.query_row(values, |row| row.get(0)).optional()?;
+            evidence.extend(had.flatten().map(|evidence| ((filing.user.as_str(), role(filing.role)), evidence)));
         }
     }
     if !refiling.added.is_empty() {
         let mail = refiled_mail(db, &refiling.fingerprint, message.mail)?;
         for filing in &refiling.added {
-            file(db, mail, filing, message.id)?;
+            // What said that it is this user's is still so when the folder changes.
+            file(db, mail, filing, message.id, evidence.get(&(filing.user.as_str(), role(filing.role))).copied())?;
         }
     }
     db.prepare_cached("UPDATE messages SET adopted = 0 WHERE id = ?1 AND adopted = 1")?.execute([message.id]).map(drop)
@@ -244,8 +252,8 @@ fn take_purge(db: &Connection, segment: u64, purge: &Purge) -> Sql<()> {
     Ok(())
 }
 
-fn file(db: &Connection, mail: Mail, filing: &Filing, message: i64) -> Sql<()> {
-    let evidence = filing.evidence.as_ref().map(|evidence| evidence_id(db, evidence)).transpose()?;
+fn file(db: &Connection, mail: Mail, filing: &Filing, message: i64, former: Option<i64>) -> Sql<()> {
+    let evidence = filing.evidence.as_ref().map(|evidence| evidence_id(db, evidence)).transpose()?.or(former);
     // A filing of a message that was routed stands above the provisional one of an adopted copy.
     let insert = "INSERT INTO filings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE
         SET folder = ?5, message = ?6, evidence = ?7 WHERE (SELECT adopted FROM messages WHERE id = filings.message) = 1";

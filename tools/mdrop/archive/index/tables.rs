@@ -38,7 +38,14 @@ CREATE TABLE messages (
 CREATE TABLE scopes (
   id INTEGER PRIMARY KEY, account TEXT NOT NULL, login TEXT NOT NULL, kind INTEGER NOT NULL, mailbox BLOB NOT NULL, uidvalidity INTEGER NOT NULL,
   UNIQUE (account, login, kind, mailbox, uidvalidity));
--- The origins. name: the UID as a number, else octets. state: 0 archived, 1 refused, 2 purged, 3 adopted. message: null if it was refused.
+-- What a server calls a mailbox, and a message (RFC 8474). account: its first scope. message: null if several have the EMAILID, or if what
+-- has it looked different once. Only the newest are kept.
+CREATE TABLE mailboxids (scope INTEGER PRIMARY KEY, mailboxid TEXT NOT NULL);
+CREATE TABLE emails (
+  id INTEGER PRIMARY KEY, account INTEGER NOT NULL, emailid TEXT NOT NULL, message INTEGER, server_size INTEGER, received INTEGER,
+  UNIQUE (account, emailid));
+-- The origins. name: the UID as a number, else octets. state: 0 archived, 1 refused, 2 purged, 3 adopted, 4 moved (its message stands
+-- elsewhere), 5 recognised by its EMAILID and never read, 6 by its mailbox's MAILBOXID. message: null if it was refused.
 -- segment: which says so. archived: when. settings: the digest of those that refused it.
 CREATE TABLE origins (
   scope INTEGER NOT NULL, name NOT NULL, state INTEGER NOT NULL, message INTEGER, segment INTEGER NOT NULL, archived INTEGER NOT NULL,
@@ -70,6 +77,7 @@ CREATE INDEX mails_by_date ON mails (date);
 CREATE INDEX messages_by_digest ON messages (substr(digest, 1, 8));
 CREATE INDEX messages_by_mail ON messages (mail);
 CREATE INDEX filings_by_mail ON filings (mail);
+CREATE INDEX emails_by_account ON emails (account, id);
 CREATE INDEX origins_by_message ON origins (message) WHERE message IS NOT NULL;
 ";
 
@@ -78,6 +86,12 @@ pub(super) const ARCHIVED: i64 = 0;
 pub(super) const REFUSED: i64 = 1;
 pub(super) const PURGED: i64 = 2;
 pub(super) const ADOPTED: i64 = 3;
+/// One whose message stands elsewhere now; and those at which a message is known by its EMAILID, or its mailbox's MAILBOXID, alone.
+pub(super) const MOVED: i64 = 4;
+pub(super) const RECOGNISED: i64 = 5;
+pub(super) const RENAMED: i64 = 6;
+/// The states in which a message is known to stand at an origin: [`ARCHIVED`], [`RECOGNISED`], [`RENAMED`].
+pub(super) const STANDING: &str = "(0, 5, 6)";
 
 /// An origin's kind, mailbox and UIDVALIDITY, as the table of scopes has them.
 pub(super) fn scope(origin: &Origin) -> (i64, &[u8], i64) {
