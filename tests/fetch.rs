@@ -241,7 +241,7 @@ fn mailboxes_are_read_left_out_and_missed_as_the_profile_says() {
     };
     assert_eq!(read(""), (0, "INBOX Lists/a Lists/b".into(), String::new()));
     let logged = std::fs::read_to_string(&log).unwrap();
-    let trash = logged.lines().find(|line| line.contains("\"mailbox\":\"Trash\"")).unwrap();
+    let trash = logged.lines().find(|line| line.contains("\"listing\"") && line.contains("\"mailbox\":\"Trash\"")).unwrap();
     assert!(trash.contains("left out by default") && trash.contains("\"listed\":{\"messages\":1,"), "{trash}");
     assert_eq!(read("exclude = [\"Lists/%\"]\n").1, "INBOX");
     assert_eq!(read("mailboxes = [\"Lists/b\", \"Trash\"]\n").1, "Lists/b Trash");
@@ -303,17 +303,12 @@ fn on_disk_another_message_under_a_known_name_is_fetched_and_what_is_no_file_is_
         .iter()
         .flat_map(|(meta, _)| {
             let mdrop::identity::Place::Disk { mailbox, path } = meta.origin.place.clone() else { panic!() };
+            let account = mdrop::identity::Account { name: "disk".into(), login: String::new() };
             let known = mdrop::record::Known {
-                v: mdrop::record::V1,
-                account: "disk".into(),
-                login: String::new(),
                 mailbox: Some(mailbox),
-                uidvalidity: None,
-                uids: mdrop::uids::UidSet::new(),
-                samples: Vec::new(),
-                uidl: None,
                 server_size: meta.server_size,
                 path: Some(path),
+                ..mdrop::record::Known::nothing(&account)
             };
             mdrop::record::Record::Known(Box::new(known)).to_line().unwrap()
         })

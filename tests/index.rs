@@ -7,8 +7,8 @@ use common::tools::{Ran, message, run, stream};
 use mdrop::archive::Archive;
 use mdrop::archive::commit::Writer;
 use mdrop::archive::shelf::Series;
-use mdrop::identity::{Account, Digest};
-use mdrop::record::{Filing, Known, Outcome, Purge, Purged, Record, Refiling, Role, V1};
+use mdrop::identity::{Account, Digest, Origin, Place, Uid, UidValidity};
+use mdrop::record::{By, Filing, Known, Move, ObjectIds, Outcome, Purge, Purged, Record, Refiling, Role, V1};
 use mdrop::time::Time;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -62,13 +62,33 @@ fn rows(index: &Path) -> Vec<String> {
     all
 }
 
-/// What happens to an archive: new mail, copies, duplicates, refusals, refilings, purges, and a pack that is adopted.
+/// UIDs 2 to 4 go to another mailbox, as identifiers say, or stand there, too; the first goes back.
+fn moves(like: &Origin) -> Vec<Record> {
+    let at = |name: &str, uid| {
+        let place = Place::Imap { mailbox: name.into(), uidvalidity: UidValidity(9), uid: Uid(uid) };
+        Origin { account: like.account.clone(), place }
+    };
+    let moved =
+        |n, origin, to, by| Box::new(Move { v: V1, origin, to, digest: Digest::of(&mail(n)), by, time: Time::from_unix(1_800_000_000) });
+    vec![
+        Record::Move(moved(2, at("INBOX", 2), at("Old", 1), By::Emailid)),
+        Record::Move(moved(3, at("INBOX", 3), at("Old", 2), By::Mailboxid)),
+        Record::Copy(moved(4, at("INBOX", 4), at("Old", 3), By::Emailid)),
+        Record::Move(moved(2, at("Old", 1), at("INBOX", 2), By::Emailid)),
+    ]
+}
+
+/// What happens to an archive: new mail, copies, duplicates, refusals, refilings, purges, moves, and a pack that is adopted.
 fn live(scene: &Scene) {
     for run in 0..4 {
         let mut sent: Vec<_> =
             (1..40).map(|n| message(run * 100 + n, &mail(run * 30 + n), &["alice@example.com", "bob@example.com"])).collect();
         let copy = [b"Delivered-To: x@example.com\r\n".to_vec(), mail(run * 30 + 5)].concat();
         sent.push(message(run * 100 + 60, &copy, &["carol@example.com"]));
+        for (n, (meta, _)) in sent.iter_mut().enumerate() {
+            // Some EMAILIDs stand for several messages.
+            meta.objects = ObjectIds { emailid: Some(format!("M{run}-{}", n % 30)), mailboxid: Some("F1".into()) };
+        }
         let mut refused = message(run * 100 + 61, &mail(1000 + run), &[]);
         let route = refused.0.route.as_mut().unwrap();
         (route.skip, route.settings) = (Some("too large".into()), Some(Digest::of(b"settings")));
@@ -90,6 +110,7 @@ fn live(scene: &Scene) {
     let (server, by, outcome, why) = ("h:993".into(), "root@h".into(), Purged::Purged, None);
     let purge = Purge { v: V1, origin: known.origin.clone(), digest: known.digest, time, server, by, outcome, why };
     writer.record(&[Record::Refiling(Box::new(refiling)), Record::Purge(Box::new(purge))]).unwrap();
+    writer.record(&moves(&known.origin)).unwrap();
     // A pack that no segment names.
     let shelf = &writer.archive().shelf;
     let (first, next) = (shelf.root().join(Series::Pack.name(2)), shelf.root().join(Series::Pack.name(9)));
@@ -103,7 +124,7 @@ fn an_index_that_is_made_anew_has_the_rows_of_the_one_that_was_kept() {
     live(&scene);
     let kept = rows(&scene.index());
     assert!(
-        ["mails", "messages", "filings", "correspondents", "origins", "uids", "unpurged", "packs"]
+        ["mails", "messages", "filings", "correspondents", "origins", "uids", "unpurged", "packs", "emails", "mailboxids"]
             .iter()
             .all(|table| kept.iter().any(|row| row.starts_with(table)))
     );
@@ -118,10 +139,10 @@ fn an_index_that_is_made_anew_has_the_rows_of_the_one_that_was_kept() {
 }
 
 /// The UIDs and the samples that are known.
-fn known(archive: &Archive, settings: Option<Digest>) -> Vec<Known> {
+fn known(archive: &Archive, settings: Option<Digest>, ids: bool) -> Vec<Known> {
     let mut all = Vec::new();
     let account = Account { name: "acme".into(), login: "a@h".into() };
-    archive.index.each_known(&account, settings, |known| Ok(all.push(known))).unwrap();
+    archive.index.each_known(&account, settings, ids, |known| Ok(all.push(known))).unwrap();
     all
 }
 
@@ -135,7 +156,7 @@ fn uids_are_known_as_their_origins_are() {
         let select = "SELECT name FROM origins WHERE state = 0 OR state = 1 AND settings IS ?1 ORDER BY name";
         let mut asked = db.prepare(select).unwrap();
         let plain: Vec<u32> = asked.query_map([settings.map(|s| s.0)], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        let known = known(&archive, settings).remove(0);
+        let known = known(&archive, settings, false).remove(0);
         assert_eq!(known.uids.iter().collect::<Vec<_>>(), plain);
         // The newest fifty that were archived are samples, and others are.
         let sampled: Vec<u32> = known.samples.iter().map(|sample| sample.uid).collect();
@@ -143,8 +164,18 @@ fn uids_are_known_as_their_origins_are() {
         assert!(newest.clone().all(|uid| sampled.contains(uid)), "{sampled:?}");
         assert!(sampled.is_sorted() && sampled.len() > newest.count() + 20, "{sampled:?}");
     }
-    assert!(!known(&archive, None)[0].uids.contains(1), "purged");
-    assert!(known(&archive, Some(Digest::of(b"settings")))[0].uids.contains(161));
+    assert!(!known(&archive, None, false)[0].uids.contains(1), "purged");
+    let said = |ids| {
+        let all = known(&archive, None, ids).into_iter().filter(|known| known.mailbox.is_some());
+        all.map(|known| {
+            (known.mailbox.unwrap().lossy().into_owned(), known.uids.iter().take_while(|uid| *uid < 7).collect(), known.mailboxid)
+        })
+        .collect::<Vec<(String, Vec<u32>, Option<String>)>>()
+    };
+    assert_eq!(said(false), [("INBOX".into(), vec![4, 5, 6], None)]);
+    let mailboxid = Some("F1".to_owned());
+    assert_eq!(said(true), [("INBOX".into(), vec![2, 4, 5, 6], mailboxid.clone()), ("Old".into(), vec![2, 3], mailboxid)]);
+    assert!(known(&archive, Some(Digest::of(b"settings")), false)[0].uids.contains(161));
 }
 
 #[test]
@@ -154,7 +185,7 @@ fn what_lay_in_a_pack_that_is_gone_or_shorter_is_not_known() {
         let sent: Vec<_> = (1..=5).map(|n| message(run * 5 + n, &mail(run * 5 + n), &["alice@example.com"])).collect();
         scene.store(&stream(&sent)).exits(0);
     }
-    let uids = || known(&scene.open(), None).iter().map(|known| known.uids.to_string()).collect::<Vec<_>>();
+    let uids = || known(&scene.open(), None, false).iter().map(|known| known.uids.to_string()).collect::<Vec<_>>();
     assert_eq!(uids(), ["1:15"]);
     let pack = |number| scene.archive().join(Series::Pack.name(number));
     std::fs::remove_file(pack(2)).unwrap();

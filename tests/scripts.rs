@@ -132,7 +132,18 @@ fn a_mailbox_is_archived_once_and_the_second_run_does_nothing() {
     let first = scene.archive(&[]).exits(0);
     first.counts(scene.all, "fetched");
     assert!(first.out.contains("the books balance") && first.out.contains("head: segment 1"), "{}", first.out);
-    let logs = ["fetch.log", "purge.log", "purged.jsonl", "receipts.jsonl", "report.txt", "route.log", "run.log", "store.log"];
+    let logs = [
+        "fetch.log",
+        "moved.jsonl",
+        "moves.log",
+        "purge.log",
+        "purged.jsonl",
+        "receipts.jsonl",
+        "report.txt",
+        "route.log",
+        "run.log",
+        "store.log",
+    ];
     assert_eq!(scene.files(), logs);
     let second = scene.archive(&[]).exits(0);
     for word in ["fetched", "new", "purged"] {
@@ -189,6 +200,23 @@ fn a_second_run_of_one_profile_leaves_with_75_and_says_so() {
     assert_eq!(ran.err, "mdrop-archive: acme: another run is still going on; this one leaves\n");
     drop(lock);
     scene.archive(&["-q"]).exits(0);
+}
+
+#[test]
+fn what_moved_is_reported_and_a_failure_to_find_out_is_one_of_the_run() {
+    let scene = Scene::new();
+    scene.archive(&["-q"]).exits(0);
+    scene.server.with_mailboxes(|all| all.push(Mailbox::new("Old", 8)));
+    let message = scene.server.with_mailbox("INBOX", |inbox| inbox.take(3)).flatten().unwrap();
+    scene.server.with_mailbox("Old", |old| old.put(message));
+    scene.fake("mdrop-store", r#"[[ "$*" = *--moves* ]] && exit 74; exec "$real" "$@""#);
+    let failed = scene.archive(&[]).exits(74);
+    assert!(failed.out.contains("mdrop-store --moves: no summary"), "{}", failed.out);
+    scene.restore("mdrop-store");
+    let moved = scene.archive(&[]).exits(0);
+    moved.counts(1, "moved: stands elsewhere on the server");
+    assert!(moved.out.contains("mdrop-store --moves 0."), "{}", moved.out);
+    assert!(!scene.archive(&[]).exits(0).out.contains("moved: "));
 }
 
 #[test]

@@ -158,7 +158,8 @@ fn message(plan: &Plan, number: u64) -> Result<(Arrival, Vec<u8>)> {
         lot(number, 5) % 10_000
     );
     for line in 0..6 {
-        text.push_str(&format!("word{} is as good as word{}, they say\n", lot(number, 6 + line) % 100_000, lot(number, 12 + line) % 1000));
+        let (one, other) = (lot(number, 6 + line) % 100_000, lot(number, 12 + line) % 1000);
+        text.extend(["word", &one.to_string(), " is as good as word", &other.to_string(), ", they say\n"]);
     }
     let octets = text.replace('\n', "\r\n").into_bytes();
     let place =
@@ -192,6 +193,7 @@ fn message(plan: &Plan, number: u64) -> Result<(Arrival, Vec<u8>)> {
         received: Some(received),
         server_size: Some(octets.len() as u64),
         flags: Vec::new(),
+        objects: mdrop::record::ObjectIds::default(),
         route: Some(routing),
     };
     let mut learner = Learner::default();
@@ -221,6 +223,7 @@ fn receipt(header: &SegmentHeader, frame: Frame, position: u64, arrival: Arrival
         frame,
         position,
         flags: meta.flags,
+        objects: meta.objects,
         sender,
         recipients,
         journal,

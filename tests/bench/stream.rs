@@ -4,7 +4,7 @@
 use divan::Bencher;
 use divan::counter::BytesCount;
 use mdrop::identity::{Account, Origin, Place};
-use mdrop::record::V1;
+use mdrop::record::{ObjectIds, V1};
 use mdrop::stream::{Measure, Meta, StreamReader, StreamWriter};
 use std::io;
 
@@ -33,7 +33,21 @@ fn message(n: usize, size: usize) -> (Meta, Vec<u8>) {
     measure.update(&octets);
     let (size, digest, eol) = measure.finish();
     let origin = Origin { account: Account { name: "b".into(), login: String::new() }, place: Place::Pop3 { uidl: n.to_string().into() } };
-    (Meta { v: V1, origin, size, digest, eol, received: None, server_size: None, flags: Vec::new(), route: None }, octets)
+    (
+        Meta {
+            v: V1,
+            origin,
+            size,
+            digest,
+            eol,
+            received: None,
+            server_size: None,
+            flags: Vec::new(),
+            objects: ObjectIds::default(),
+            route: None,
+        },
+        octets,
+    )
 }
 
 fn total(mailbox: &[(Meta, Vec<u8>)]) -> BytesCount {

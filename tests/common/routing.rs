@@ -1,7 +1,7 @@
 //! mdrop-route run on made streams, with a profile that is written for the test.
 
 use mdrop::identity::{Account, Origin, Place, Uid, UidValidity};
-use mdrop::record::{Record, Route, V1};
+use mdrop::record::{ObjectIds, Record, Route, V1};
 use mdrop::stream::{Measure, Meta, StreamWriter};
 use mdrop::time::Time;
 use std::collections::BTreeSet;
@@ -37,7 +37,18 @@ fn write_received<'a>(output: impl Write, messages: impl Iterator<Item = (&'a [u
         let (size, digest, eol) = measure.finish();
         let place = Place::Imap { mailbox: "INBOX".into(), uidvalidity: UidValidity(9), uid: Uid(uid) };
         let origin = Origin { account: Account { name: "acme".into(), login: "a@b".into() }, place };
-        let meta = Meta { v: V1, origin, size, digest, eol, received, server_size: None, flags: Vec::new(), route: None };
+        let meta = Meta {
+            v: V1,
+            origin,
+            size,
+            digest,
+            eol,
+            received,
+            server_size: None,
+            flags: Vec::new(),
+            objects: ObjectIds::default(),
+            route: None,
+        };
         writer.write_octets(&meta, &mut { octets }).unwrap();
     }
     writer.finish().unwrap();

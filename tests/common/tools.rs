@@ -1,9 +1,8 @@
 //! Runs the built tools, and makes streams for them.
 
 use mdrop::identity::{Account, Origin, Place, Uid, UidValidity};
-use mdrop::record::{Evidence, Filing, Kind, Known, Receipt, Record, Role, Sample, V1};
+use mdrop::record::{Evidence, Filing, Kind, Known, ObjectIds, Receipt, Record, Role, Sample, V1};
 use mdrop::stream::{Measure, Meta, Routing, StreamReader, StreamWriter};
-use mdrop::uids::UidSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -88,7 +87,18 @@ pub fn message(uid: u32, octets: &[u8], users: &[&str]) -> (Meta, Vec<u8>) {
     let filing = |user: &&str| Filing { user: (*user).into(), folder: "INBOX".into(), role: Role::Recipient, evidence: evidence.clone() };
     let filings = users.iter().map(filing).collect();
     let route = Routing { sender: None, recipients: Vec::new(), filings, journal: None, findings: Vec::new(), skip: None, settings: None };
-    let meta = Meta { v: V1, origin, size, digest, eol, received: None, server_size: Some(size), flags: Vec::new(), route: Some(route) };
+    let meta = Meta {
+        v: V1,
+        origin,
+        size,
+        digest,
+        eol,
+        received: None,
+        server_size: Some(size),
+        flags: Vec::new(),
+        objects: ObjectIds::default(),
+        route: Some(route),
+    };
     (meta, octets.to_vec())
 }
 
@@ -117,18 +127,7 @@ pub fn messages_of(stream: &[u8]) -> Vec<(Meta, Vec<u8>)> {
 /// What mdrop-store --known would say of a message for which the server claims this size.
 pub fn known_record(meta: &Meta, server_size: Option<u64>) -> Vec<u8> {
     let account = meta.origin.account.clone();
-    let mut known = Known {
-        v: V1,
-        account: account.name,
-        login: account.login,
-        mailbox: None,
-        uidvalidity: None,
-        uids: UidSet::new(),
-        samples: Vec::new(),
-        uidl: None,
-        server_size: None,
-        path: None,
-    };
+    let mut known = Known::nothing(&account);
     match &meta.origin.place {
         Place::Imap { mailbox, uidvalidity, uid } => {
             known.mailbox = Some(mailbox.clone());

@@ -124,7 +124,7 @@ fn purge(archive: &Path) -> Result<()> {
     let mut writer = Writer::new(Archive::open(archive, None)?, "a test")?;
     for (arrival, _) in arrivals()? {
         let Meta { origin, digest, .. } = arrival.meta;
-        if writer.archive().index.origin(&origin)?.is_some_and(|state| !state.purged) {
+        if writer.archive().index.origin(&origin)?.is_some_and(|state| state.state != mdrop::archive::index::State::Purged) {
             let (server, by, time) = ("host:993".into(), "a test".into(), Time::now());
             let purge = Purge { v: V1, origin, digest, time, server, by, outcome: Purged::Purged, why: None };
             writer.record(&[Record::Purge(Box::new(purge))])?;

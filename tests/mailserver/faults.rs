@@ -37,6 +37,10 @@ pub struct Faults {
     pub cut_before_command: Option<String>,
     /// Let a command that begins so have its effect, then cut the connection in place of the answer.
     pub cut_before_answer: Option<String>,
+    /// Answer BAD to a FETCH of EMAILIDs.
+    pub refuse_emailids: bool,
+    /// Leave EMAILID out of what is told of these UIDs.
+    pub without_emailid: BTreeSet<u32>,
     /// What is wrong with the login.
     pub login: Option<LoginFault>,
     /// Greet with these octets.

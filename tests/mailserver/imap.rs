@@ -227,6 +227,9 @@ impl Session<'_> {
         let mut names = vec!["IMAP4rev1", "ID", "ENABLE", "CHILDREN"];
         let optional = ["LITERAL+", "SASL-IR", "UIDPLUS", "CONDSTORE", "ESEARCH", "UNSELECT", "NAMESPACE", "SPECIAL-USE"];
         names.extend(optional.into_iter().filter(|name| self.shared.offers(name)));
+        if self.shared.config.object_ids {
+            names.push("OBJECTID");
+        }
         if self.shared.offers_tls("STARTTLS", self.wire) {
             names.push("STARTTLS");
         }
@@ -390,7 +393,12 @@ impl Session<'_> {
         let wants = args.list().ok_or_else(bad)?.is_some_and(|mut list| list.keyword().as_deref() == Some("CONDSTORE"));
         let condstore = self.shared.offers("CONDSTORE");
         self.condstore |= wants && condstore;
-        let (lines, view) = self.with_named(&name, |mailbox| (select_lines(mailbox, read_only, condstore), mailbox.uids()))?;
+        let ids = self.shared.config.object_ids;
+        let (lines, view) = self.with_named(&name, |mailbox| {
+            let mut lines = select_lines(mailbox, read_only, condstore);
+            lines.extend(ids.then(|| format!("* OK [MAILBOXID ({})] its identifier", mailbox.id)));
+            (lines, mailbox.uids())
+        })?;
         self.send_lines(&lines)?;
         self.selected = Some(Selected { name: canonical_name(&name), read_only, view });
         Ok(Reply::ok(if read_only { "[READ-ONLY] open" } else { "[READ-WRITE] open" }))

@@ -27,6 +27,7 @@ enum Item {
     InternalDate,
     Size,
     ModSeq,
+    EmailId,
     Body { label: String, section: Section, partial: Option<(usize, usize)>, peek: bool },
 }
 
@@ -40,6 +41,11 @@ impl Session<'_> {
         };
         let changed_since = changed_since(&mut args)?;
         let mut items = items(&mut list).ok_or_else(bad)?;
+        if items.iter().any(|item| matches!(item, Item::EmailId))
+            && (!self.shared.config.object_ids || self.shared.faults().refuse_emailids)
+        {
+            return Err(bad());
+        }
         if by_uid && !items.iter().any(|item| matches!(item, Item::Uid)) {
             items.insert(0, Item::Uid);
         }
@@ -83,6 +89,7 @@ impl Session<'_> {
             return Ok(false);
         }
         let mut items = items.to_vec();
+        items.retain(|item| !matches!(item, Item::EmailId) || !faults.without_emailid.contains(&uid));
         if newly_seen && !items.iter().any(|item| matches!(item, Item::Flags)) {
             items.push(Item::Flags);
         }
@@ -153,6 +160,7 @@ fn item(word: &str) -> Option<Item> {
         "INTERNALDATE" => Item::InternalDate,
         "RFC822.SIZE" => Item::Size,
         "MODSEQ" => Item::ModSeq,
+        "EMAILID" => Item::EmailId,
         "RFC822" => whole("RFC822", Section::All, false),
         "RFC822.HEADER" => whole("RFC822.HEADER", Section::Header, true),
         "RFC822.TEXT" => whole("RFC822.TEXT", Section::Text, false),
@@ -208,6 +216,7 @@ fn attribute(item: &Item, message: &Message, faults: &Faults) -> String {
         Item::InternalDate => format!("INTERNALDATE \"{}\"", internal_date(message.received)),
         Item::Size => format!("RFC822.SIZE {}", faults.size(message.uid, message.size)),
         Item::ModSeq => format!("MODSEQ ({})", message.modseq),
+        Item::EmailId => message.emailid.as_ref().map_or_else(|| "EMAILID NIL".to_owned(), |id| format!("EMAILID ({id})")),
         Item::Body { .. } => String::new(),
     }
 }

@@ -72,6 +72,8 @@ pub struct Config {
     /// Capabilities to leave out, in capitals: UIDPLUS, CONDSTORE, ESEARCH, SASL-IR, UNSELECT, NAMESPACE, SPECIAL-USE, LITERAL+,
     /// STARTTLS, LOGIN; PIPELINING, UIDL, TOP, STLS, USER, CAPA.
     pub without: BTreeSet<String>,
+    /// Whether it keeps object identifiers (RFC 8474).
+    pub object_ids: bool,
     /// What goes wrong from the beginning.
     pub faults: Faults,
     /// Print commands on stderr as they come.

@@ -40,6 +40,8 @@ pub struct Message {
     pub modseq: u64,
     /// What UIDL says, instead of `UIDVALIDITY.UID`.
     pub uidl: Option<String>,
+    /// EMAILID; none is NIL.
+    pub emailid: Option<String>,
 }
 
 impl Message {
@@ -69,13 +71,16 @@ pub struct Mailbox {
     pub highest_modseq: u64,
     /// Its messages, in the order of their UIDs.
     pub messages: Vec<Message>,
+    /// MAILBOXID, made from its first name; it stays when a test gives it another.
+    pub id: String,
 }
 
 impl Mailbox {
     /// An empty mailbox.
     pub fn new(name: &str, uid_validity: u32) -> Self {
         let name = canonical_name(name);
-        Self { name, uid_validity, uid_next: 1, highest_modseq: 1, messages: Vec::new() }
+        let id = format!("F{:x}", name.bytes().fold(7_u64, |id, octet| id.wrapping_mul(257).wrapping_add(octet.into())));
+        Self { name, uid_validity, uid_next: 1, highest_modseq: 1, messages: Vec::new(), id }
     }
 
     /// A mailbox with these messages, UIDs 1 to n.
@@ -138,7 +143,23 @@ impl Mailbox {
             received: arrival(uid),
             modseq: self.highest_modseq,
             uidl: None,
+            emailid: Some(format!("M{}-{uid}", self.id)),
         });
+        uid
+    }
+
+    /// Takes a message out, for another mailbox or this one.
+    pub fn take(&mut self, uid: u32) -> Option<Message> {
+        self.highest_modseq += 1;
+        self.place(uid).map(|place| self.messages.remove(place))
+    }
+
+    /// Puts a message in, with all that it has but the UID, which it returns: what MOVE and COPY do.
+    pub fn put(&mut self, message: Message) -> u32 {
+        let uid = self.uid_next;
+        self.uid_next += 1;
+        self.highest_modseq += 1;
+        self.messages.push(Message { uid, modseq: self.highest_modseq, ..message });
         uid
     }
 

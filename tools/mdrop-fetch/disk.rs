@@ -9,7 +9,7 @@ use mdrop::held::{Held, Taker};
 use mdrop::identity::Place;
 use mdrop::octets::Octets;
 use mdrop::profile::AccountSettings;
-use mdrop::record::Listing;
+use mdrop::record::{Listing, ObjectIds};
 use std::collections::BTreeMap;
 
 /// Where the profile says that the mail lies.
@@ -100,7 +100,13 @@ impl Visitor for Messages<'_, '_> {
 
 impl Taker<Found> for Messages<'_, '_> {
     fn message(&mut self, found: &Found, octets: &mut Held) -> Result<()> {
-        let facts = Facts { place: place(found), received: None, server_size: Some(found.size), flags: found.flags.clone() };
+        let facts = Facts {
+            place: place(found),
+            received: None,
+            server_size: Some(found.size),
+            objects: ObjectIds::default(),
+            flags: found.flags.clone(),
+        };
         self.job.write(facts, octets)
     }
 

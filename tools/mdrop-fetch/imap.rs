@@ -15,6 +15,7 @@ use mdrop::record::Volume;
 pub fn read(job: &mut Job) -> Result<()> {
     let mut reader = Reader::connect(job)?;
     let (Mailboxes { all: mailboxes, failed, .. }, spaces) = reader.persist(&mut Session::mailboxes)?;
+    reader.note_names(&mailboxes, !failed.is_empty())?;
     for error in failed {
         reader.job.fail_account(error)?;
     }
@@ -77,6 +78,15 @@ impl<'j, 'a> Reader<'j, 'a> {
         });
         self.given_up = connected.is_err();
         connected
+    }
+
+    /// Logs which mailboxes there are. Only where that is all of them can one that is not there have been renamed.
+    fn note_names(&mut self, mailboxes: &[Mailbox], more: bool) -> Result<()> {
+        self.job.log_names(mailboxes.iter().map(|mailbox| &mailbox.name), more)?;
+        if !more {
+            self.job.known.note_names(&mailboxes.iter().map(|mailbox| &mailbox.name).collect());
+        }
+        Ok(())
     }
 
     /// A name in the profile that no mailbox has is a mistake, or a mailbox that vanished.

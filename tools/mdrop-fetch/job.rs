@@ -15,7 +15,7 @@ use mdrop::net::secret::Secret;
 use mdrop::net::wire::TlsFacts;
 use mdrop::octets::Octets;
 use mdrop::profile::Profile;
-use mdrop::record::{Failure, Finding, Listing, Record, V1, Volume};
+use mdrop::record::{Failure, Finding, Listing, MailboxName, MailboxNames, ObjectIds, Record, V1, Volume};
 use mdrop::stream::{Meta, StreamWriter};
 use mdrop::time::Time;
 use std::io::Write;
@@ -31,6 +31,8 @@ pub struct Facts {
     pub server_size: Option<u64>,
     /// Its flags.
     pub flags: Vec<String>,
+    /// What the server calls it and its mailbox.
+    pub objects: ObjectIds,
 }
 
 /// A run of mdrop-fetch.
@@ -80,13 +82,13 @@ impl<'a> Job<'a> {
     /// Puts a whole message into the stream.
     pub fn write(&mut self, facts: Facts, octets: &mut Held) -> Result<()> {
         let (size, digest, eol) = octets.measured();
-        let Facts { place, received, server_size, flags } = facts;
+        let Facts { place, received, server_size, flags, objects } = facts;
         if size == 0 && server_size.is_some_and(|size| size > 0) {
             let what = "the server hands out nothing for it, though it claims that there is something";
             return self.fail(Some(place), Error::new(Status::TryAgain, what), server_size);
         }
         let origin = self.origin(place);
-        let meta = Meta { v: V1, origin, size, digest, eol, received, server_size, flags, route: None };
+        let meta = Meta { v: V1, origin, size, digest, eol, received, server_size, flags, objects, route: None };
         let written = octets.reader().and_then(|mut reader| self.output.write_octets(&meta, &mut reader));
         self.over |= written.is_err();
         written?;
@@ -229,7 +231,18 @@ impl<'a> Job<'a> {
             listed: Volume::default(),
             already: Volume::default(),
             unread: None,
+            mailboxid: None,
+            renamed: None,
+            emails: Vec::new(),
+            doubt: None,
         }
+    }
+
+    /// Logs which mailboxes there are; `more` if there may be others.
+    pub fn log_names<'m>(&mut self, names: impl Iterator<Item = &'m Octets>, more: bool) -> Result<()> {
+        let names = names.map(|name| MailboxName { mailbox: Some(name.clone()) }).collect();
+        let Account { name: account, login } = self.account.clone();
+        self.run.log(&Record::Mailboxes(Box::new(MailboxNames { v: V1, account, login, time: Time::now(), names, more })))
     }
 
     /// Logs a listing, and counts it; with --dry-run prints it, too.

@@ -3,15 +3,15 @@
 //! A UID or UIDL that is known is trusted only as long as what the server says of it is what it said before. If one sample differs, the
 //! server has given the number to another message, and then none of them means what it meant: everything is new.
 
-use crate::known::KnownMailbox;
+use crate::known::{KnownMailbox, Looks};
 use mdrop::net::imap::{Listed, Wanted};
 use mdrop::net::pop3;
 use mdrop::octets::Octets;
 use mdrop::uids::UidSet;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What is to be fetched of a mailbox.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Plan<W> {
     /// What is wanted, in the listing's order.
     pub wanted: Vec<W>,
@@ -19,6 +19,29 @@ pub struct Plan<W> {
     pub known: UidSet,
     /// Why nothing that was known is believed, if so.
     pub reused: Option<String>,
+    /// Those that are known by their EMAILID, by UID.
+    pub emails: BTreeMap<u32, String>,
+}
+
+impl<W> Default for Plan<W> {
+    fn default() -> Self {
+        Self { wanted: Vec::new(), known: UidSet::new(), reused: None, emails: BTreeMap::new() }
+    }
+}
+
+impl Plan<Wanted> {
+    /// Leaves out what is known by its EMAILID, if it looks as what is known of that EMAILID looked: a server that gave one EMAILID to two
+    /// messages would cost one of them. `found` has what the server says of messages that are wanted.
+    pub fn recognise(&mut self, listing: &[Listed], found: BTreeMap<u32, String>, known: &HashMap<String, Looks>) {
+        let same = |uid: u32, emailid: &String| {
+            let looks = known.get(emailid).map(|(size, received)| (Some(*size), Some(*received)));
+            let at = listing.binary_search_by_key(&uid, |message| message.uid.0).ok();
+            let listed = at.and_then(|at| listing.get(at)).map(|message| (message.size, message.received));
+            looks.is_some() && looks == listed
+        };
+        self.emails = found.into_iter().filter(|(uid, emailid)| same(*uid, emailid)).collect();
+        self.wanted.retain(|wanted| !self.emails.contains_key(&wanted.uid.0));
+    }
 }
 
 /// Plans an IMAP mailbox that holds `there`; the listing has all that is new.
@@ -27,7 +50,7 @@ pub fn imap(there: &UidSet, listing: &[Listed], known: Option<&KnownMailbox>) ->
     let known = known.filter(|_| reused.is_none()).map(|known| there.common(&known.uids)).unwrap_or_default();
     let new = listing.iter().filter(|message| !known.contains(message.uid.0));
     let wanted = new.map(|message| Wanted { uid: message.uid, size: message.size.unwrap_or(0) }).collect();
-    Plan { wanted, known, reused }
+    Plan { wanted, known, reused, emails: BTreeMap::new() }
 }
 
 /// How a listing shows that UIDs which are known have been given to other messages, if it does.
@@ -55,7 +78,7 @@ pub fn pop3(listing: &[pop3::Listed], known: &HashMap<Octets, Option<u64>>) -> P
         Some(format!("UIDL {} had size {before} and has {now} now", message.uidl))
     });
     let is_new = |message: &&pop3::Listed| reused.is_some() || !known.contains_key(&message.uidl);
-    Plan { wanted: listing.iter().filter(is_new).cloned().collect(), known: UidSet::new(), reused }
+    Plan { wanted: listing.iter().filter(is_new).cloned().collect(), known: UidSet::new(), reused, emails: BTreeMap::new() }
 }
 
 /// Both values as text, if both are there and differ.
@@ -80,8 +103,11 @@ mod tests {
 
     #[test]
     fn only_what_is_new_and_samples_of_what_is_known_are_worth_asking_about() {
-        let known =
-            KnownMailbox { uids: "1:1000,2000".parse().unwrap(), samples: vec![sample(3, Some(1), None), sample(2000, None, None)] };
+        let known = KnownMailbox {
+            uids: "1:1000,2000".parse().unwrap(),
+            samples: vec![sample(3, Some(1), None), sample(2000, None, None)],
+            mailboxid: None,
+        };
         let asked = worth_asking(&"2:1000,1500,2001".parse().unwrap(), &known);
         assert_eq!(asked.to_string(), "3,1500,2001");
         // What was not asked about is known all the same.
@@ -111,7 +137,7 @@ mod tests {
             ("3", vec![sample(3, Some(30), Some(3))], &[2, 5]),
         ];
         for (uids, samples, expected) in cases {
-            let known = KnownMailbox { uids: uids.parse().unwrap(), samples };
+            let known = KnownMailbox { uids: uids.parse().unwrap(), samples, mailboxid: None };
             let plan = imap(&all(&listing), &listing, Some(&known));
             let wanted: Vec<u32> = plan.wanted.iter().map(|w| w.uid.0).collect();
             assert_eq!(wanted, expected, "{known:?}");
@@ -119,6 +145,24 @@ mod tests {
             assert_eq!(plan.reused.is_some(), !known.uids.is_empty() && wanted.len() == 3, "{known:?}");
         }
         assert_eq!(imap(&all(&listing), &listing, None).wanted.len(), 3);
+    }
+
+    #[test]
+    fn an_emailid_is_believed_only_where_size_and_date_are_what_they_were() {
+        let listing = [
+            listed(1, 10),
+            listed(2, 20),
+            listed(3, 30),
+            Listed { size: None, ..listed(4, 0) },
+            Listed { received: None, ..listed(5, 50) },
+        ];
+        let known = [("A", 10, 1), ("B", 21, 2), ("C", 30, 4), ("D", 0, 4), ("E", 50, 5)];
+        let known = known.map(|(id, size, date)| (id.to_owned(), (size, Time::from_unix(date)))).into();
+        let found = [(1, "A"), (2, "B"), (3, "C"), (4, "D"), (5, "E"), (9, "A")].map(|(uid, id)| (uid, id.to_owned())).into();
+        let mut plan = imap(&all(&listing), &listing, None);
+        plan.recognise(&listing, found, &known);
+        assert_eq!(plan.emails, [(1, "A".to_owned())].into());
+        assert_eq!(plan.wanted.iter().map(|wanted| wanted.uid.0).collect::<Vec<_>>(), [2, 3, 4, 5]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use mdrop::net::pop3::{Listed, Listing, Session};
 use mdrop::net::secret::{self, Secret};
 use mdrop::octets::Octets;
 use mdrop::profile::WithoutUidl;
-use mdrop::record::Volume;
+use mdrop::record::{ObjectIds, Volume};
 use std::collections::{HashMap, HashSet};
 
 /// Reads the maildrop.
@@ -236,7 +236,7 @@ impl Taker<Listed> for Messages<'_, '_> {
             }
             place = Place::Pop3 { uidl };
         }
-        self.job.write(Facts { place, received: None, server_size: message.size, flags: Vec::new() }, octets)
+        self.job.write(Facts { place, received: None, server_size: message.size, flags: Vec::new(), objects: ObjectIds::default() }, octets)
     }
 
     fn failed(&mut self, message: &Listed, error: Error) -> Result<()> {

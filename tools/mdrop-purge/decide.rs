@@ -85,7 +85,7 @@ pub fn differs(committed: &Receipt, seen: &Seen, compare: Compare) -> Option<Str
 mod tests {
     use super::*;
     use mdrop::identity::{Account, Fingerprint, Origin, Place};
-    use mdrop::record::{Frame, Outcome, V1};
+    use mdrop::record::{Frame, ObjectIds, Outcome, V1};
 
     const ARCHIVE: &str = "id";
     const DAY: u64 = 86_400;
@@ -111,6 +111,7 @@ mod tests {
             frame: Frame { offset: 0, length: 1 },
             position: 0,
             flags: Vec::new(),
+            objects: ObjectIds::default(),
             sender: None,
             recipients: Vec::new(),
             journal: None,

@@ -4,8 +4,8 @@ use crate::Job;
 use crate::decide::{Seen, differs};
 use mdrop::error::{Error, Result};
 use mdrop::held::{Held, Taker};
-use mdrop::identity::{Digest, Place, Uid, UidValidity};
-use mdrop::net::imap::{Listed, Mailbox, Namespaces, Opened, Session, Wanted};
+use mdrop::identity::{Digest, Place, UidValidity};
+use mdrop::net::imap::{Coming, Listed, Mailbox, Namespaces, Opened, Session, Wanted};
 use mdrop::net::secret;
 use mdrop::octets::Octets;
 use mdrop::profile::Compare;
@@ -37,7 +37,7 @@ pub fn purge(job: &mut Job, proved: Vec<Receipt>) -> Result<()> {
         }
         let about = format!("{}/{name}", job.profile.name);
         match open(&mut session, &listed.all, &spaces, (&name, uidvalidity), job.writer.is_some()) {
-            Ok(Ok(opened)) => purge_mailbox(job, &mut session, opened, copies).map_err(|e| e.about(&about))?,
+            Ok(Ok(opened)) => purge_mailbox(job, &mut session, &opened, copies).map_err(|e| e.about(&about))?,
             Ok(Err(why)) => copies.values().try_for_each(|receipt| job.keep(receipt, why.clone()))?,
             Err(e) => return Err(e.about(&about)),
         }
@@ -75,7 +75,7 @@ fn open(
     })
 }
 
-fn purge_mailbox(job: &mut Job, session: &mut Session, opened: Opened, copies: Copies) -> Result<()> {
+fn purge_mailbox(job: &mut Job, session: &mut Session, opened: &Opened, copies: Copies) -> Result<()> {
     let (seen, gone) = look(job, session, &copies)?;
     let mut chosen = Copies::new();
     for (uid, receipt) in copies {
@@ -121,8 +121,8 @@ fn look(job: &Job, session: &mut Session, copies: &Copies) -> Result<(HashMap<u3
 /// Notes the digest of each message that is handed out again.
 struct Compared<'a>(&'a mut HashMap<u32, Seen>);
 
-impl Taker<Uid> for Compared<'_> {
-    fn message(&mut self, uid: &Uid, octets: &mut Held) -> Result<()> {
+impl Taker<Coming> for Compared<'_> {
+    fn message(&mut self, Coming { uid, .. }: &Coming, octets: &mut Held) -> Result<()> {
         let digest: Digest = octets.measured().1;
         if let Some(seen) = self.0.get_mut(&uid.0) {
             seen.digest = Some(digest);
@@ -131,7 +131,7 @@ impl Taker<Uid> for Compared<'_> {
     }
 
     /// Without a digest it is kept.
-    fn failed(&mut self, _: &Uid, _: Error) -> Result<()> {
+    fn failed(&mut self, _: &Coming, _: Error) -> Result<()> {
         Ok(())
     }
 }
@@ -151,7 +151,7 @@ fn cannot_expunge(job: &Job, session: &mut Session, chosen: &Copies) -> Result<O
 
 /// Deletes batch by batch, and records what became of each copy. After an error the rest is left; its intents stand
 /// without an outcome, and the next run finds out.
-fn delete(job: &mut Job, session: &mut Session, opened: Opened, chosen: &Copies) -> Result<()> {
+fn delete(job: &mut Job, session: &mut Session, opened: &Opened, chosen: &Copies) -> Result<()> {
     let unchanged_since = opened.highest_modseq.filter(|_| session.offers("CONDSTORE"));
     for batch in batches(chosen) {
         if job.run.stopping() {

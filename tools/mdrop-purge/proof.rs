@@ -97,6 +97,10 @@ fn take(record: Record, wanted: &std::collections::HashSet<&Origin>, last_words:
         Record::Refusal(refusal) => {
             last_words.retain(|origin, last| *origin != refusal.origin || refusal.digest == Some(last.receipt.digest));
         }
+        // It stands elsewhere now; what this origin holds, if it holds anything, is another message.
+        Record::Move(moved) => {
+            last_words.remove(&moved.origin);
+        }
         Record::Purge(purge) if matches!(purge.outcome, Purged::Purged | Purged::Gone) => {
             if let Some(last) = last_words.get_mut(&purge.origin) {
                 last.purged = true;

@@ -71,6 +71,8 @@ pub struct Totals {
     pub failed: Volume,
     /// What belonged to no known user.
     pub unknown: Option<Volume>,
+    /// What stood elsewhere on the server than before.
+    pub moved: Option<Volume>,
     /// What was deleted on the server.
     pub purged: Option<Volume>,
     /// What was to be deleted and was gone before.
@@ -117,7 +119,7 @@ pub struct Group {
 /// A stage.
 #[derive(Serialize, PartialEq, Debug, Clone, Default)]
 pub struct StageLine {
-    /// `known`, `fetch`, `route`, `store`, `purgeable` or `purge`.
+    /// `known`, `fetch`, `route`, `store`, `moves`, `purgeable` or `purge`.
     pub stage: String,
     /// The tool and its version; none without a summary.
     pub tool: Option<String>,
@@ -268,16 +270,20 @@ impl Builder {
             let line = stages.entry(name.clone()).or_insert_with(|| StageLine { stage: name, ..StageLine::default() });
             line.exit = Some(exit);
         }
-        let order = ["known", "fetch", "route", "store", "purgeable", "purge"];
+        let order = ["known", "fetch", "route", "store", "moves", "purgeable", "purge"];
         let mut stages: Vec<StageLine> = stages.into_values().collect();
         stages.sort_by_key(|line| order.iter().position(|name| *name == line.stage).unwrap_or(order.len()));
         stages
     }
 }
 
-/// `fetch`, from `mdrop-fetch 0.1.0`.
+/// `fetch`, from `mdrop-fetch 0.1.0`, and `moves`, from `mdrop-store --moves 0.1.0`.
 fn stage_name(tool: &str) -> String {
-    let name = tool.split(' ').next().unwrap_or_default();
+    let mut words = tool.split(' ');
+    let name = words.next().unwrap_or_default();
+    if let Some(mode) = words.next().and_then(|word| word.strip_prefix("--")) {
+        return mode.to_owned();
+    }
     name.strip_prefix("mdrop-").unwrap_or(name).to_owned()
 }
 
@@ -359,6 +365,7 @@ fn totals(stages: &[StageLine]) -> Totals {
         refused: count("store", "refused"),
         failed: PIPELINE.iter().filter_map(|stage| count(stage, "failed")).fold(Volume::default(), sum),
         unknown: count("route", "unknown"),
+        moved: count("moves", "moved"),
         purged: count("purge", "purged"),
         gone: count("purge", "gone"),
         kept: count("purge", "kept"),

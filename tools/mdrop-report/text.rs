@@ -50,7 +50,9 @@ fn totals(report: &Report) -> String {
         (totals.unknown, "unknown: for none of the users"),
     ];
     let gone = (totals.vanished, "vanished: deleted on the server before they were fetched");
-    let purge = [gone, (totals.purged, "purged"), (totals.gone, "gone before they could be purged"), (totals.kept, "kept, not purged")];
+    let moved = (totals.moved, "moved: stands elsewhere on the server");
+    let purge =
+        [gone, moved, (totals.purged, "purged"), (totals.gone, "gone before they could be purged"), (totals.kept, "kept, not purged")];
     let worth_telling = |(volume, label): &(Option<Volume>, &str)| volume.is_some_and(|v| *label == "purged" || v.messages > 0);
     let lines = always.into_iter().chain(purge.into_iter().filter(worth_telling));
     let text = format!("{:>9} {:>14}\n", "messages", "octets");
@@ -140,7 +142,7 @@ fn stage(line: &StageLine) -> String {
 
 fn stage_name(stage: &str) -> String {
     match stage {
-        "known" | "purgeable" => format!("mdrop-store --{stage}"),
+        "known" | "moves" | "purgeable" => format!("mdrop-store --{stage}"),
         _ => format!("mdrop-{}", printable(stage)),
     }
 }

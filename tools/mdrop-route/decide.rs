@@ -6,12 +6,12 @@
 
 use crate::credible::{self, Belief};
 use crate::evidence::{Header, SenderCandidate};
-use crate::folder::Values;
 use crate::judge::{self, Judged, Verdict};
 use crate::policy::Policy;
 use crate::whose::Lookup;
 use crate::{explain, sender, verp};
 use mdrop::address::Address;
+use mdrop::folder::Values;
 use mdrop::journal::{Format, Line, Report, Source};
 use mdrop::octets::Octets;
 use mdrop::profile::Unknown;

@@ -8,7 +8,6 @@ mod decide;
 mod evidence;
 mod explain;
 mod fields;
-mod folder;
 mod judge;
 mod missing;
 mod moment;

@@ -1,8 +1,8 @@
 //! The profile's `[route]`, checked and made ready once, so that no message pays for it.
 
-use crate::folder::Template;
 use mdrop::address::Address;
 use mdrop::error::{Error, Result, Status};
+use mdrop::folder::Template;
 use mdrop::identity::Digest;
 use mdrop::profile::{RouteSettings, Unknown};
 use mdrop::record::CATCHALL;

@@ -25,7 +25,8 @@ pub fn print(profile: &Profile, root: &Path, known: bool, run: &mut Run) -> Resu
         let users = mdrop::config::load_users(&profile.route)?;
         let settings = mdrop::users::settings_digest(&profile.route, users.as_ref());
         let mut print = |known| Ok(output.write_all(&Record::Known(Box::new(known)).to_line()?)?);
-        archive.index.each_known(&account, Some(settings), &mut print)?;
+        // What is to be deleted from a server must have been read from it: then its identifiers are not enough to leave a message out.
+        archive.index.each_known(&account, Some(settings), !profile.purge.enabled, &mut print)?;
     } else if profile.purge.enabled {
         let age = i64::try_from(profile.purge.after.as_secs()).unwrap_or(i64::MAX);
         let before = Time::from_unix(Time::now().unix() - age);
@@ -56,7 +57,7 @@ fn purgeable(archive: &Archive, account: &Account, before: Time, run: &mut Run) 
             }
             let current = archive.index.origin(&receipt.origin)?;
             let right = |state: &mdrop::archive::index::OriginState| {
-                state.segment == number && state.digest == Some(receipt.digest) && !state.purged && !state.adopted
+                state.segment == number && state.digest == Some(receipt.digest) && state.was_read()
             };
             if current.as_ref().is_some_and(right) {
                 receipts.insert(receipt.origin.clone(), *receipt);

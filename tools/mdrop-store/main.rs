@@ -5,6 +5,7 @@
 
 mod ask;
 mod intake;
+mod moves;
 
 use mdrop::archive::Archive;
 use mdrop::archive::commit::Writer;
@@ -34,6 +35,9 @@ struct Arguments {
     /// Print the receipts of the profile's account that may be purged by now, for mdrop-purge.
     #[arg(long)]
     purgeable: bool,
+    /// Record which messages have moved, from what mdrop-fetch saw: its run log FILE; - is standard input.
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["known", "purgeable"])]
+    moves: Option<String>,
 }
 
 impl AsRef<Common> for Arguments {
@@ -54,6 +58,12 @@ fn main() -> ExitCode {
         if arguments.known || arguments.purgeable {
             let profile = arguments.common.load_profile(run)?;
             return ask::print(&profile, &archive_folder(arguments.archive.as_deref(), Some(&profile))?, arguments.known, run);
+        }
+        if let Some(log) = &arguments.moves {
+            run.mode = Some("--moves");
+            let profile = arguments.common.load_profile(run)?;
+            let root = archive_folder(arguments.archive.as_deref(), Some(&profile))?;
+            return moves::record(&profile, &root, log, arguments.common.dry_run, run);
         }
         let profile = arguments.common.load_optional_profile(run)?;
         let root = archive_folder(arguments.archive.as_deref(), profile.as_ref())?;

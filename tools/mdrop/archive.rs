@@ -9,6 +9,7 @@ pub mod check;
 pub mod commit;
 mod decide;
 pub mod index;
+pub mod moves;
 pub mod pack;
 pub mod pending;
 pub mod pipeline;

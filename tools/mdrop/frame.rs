@@ -70,6 +70,8 @@ pub struct Run {
     clock: Instant,
     /// The profile's name, for the summary.
     pub profile: Option<String>,
+    /// The option that makes it another stage than the tool's own, for the summary.
+    pub mode: Option<&'static str>,
     /// Messages and octets by outcome, for the summary.
     pub counts: BTreeMap<String, Volume>,
     /// Messages and octets by user, for the summary.
@@ -91,6 +93,7 @@ impl Run {
             started: Time::now(),
             clock: Instant::now(),
             profile: None,
+            mode: None,
             counts: BTreeMap::new(),
             users: BTreeMap::new(),
             evidence: BTreeMap::new(),
@@ -180,9 +183,10 @@ impl Run {
     }
 
     fn end(&mut self) -> Status {
+        let mode = self.mode.map(|mode| format!(" {mode}")).unwrap_or_default();
         let summary = Summary {
             v: V1,
-            tool: format!("{} {}", self.tool, env!("CARGO_PKG_VERSION")),
+            tool: format!("{}{mode} {}", self.tool, env!("CARGO_PKG_VERSION")),
             profile: self.profile.take(),
             started: self.started,
             seconds: (self.clock.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,

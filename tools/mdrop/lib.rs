@@ -3,7 +3,7 @@
 //! The layers, innermost first; each may use those above it in this list, never those below:
 //!
 //! 1. formats and identities, which know nothing of sockets or files: [`octets`], [`utf7`], [`time`], [`identity`], [`uids`],
-//!    [`error`], [`header`], [`address`], [`journal`], [`fingerprint`], [`record`], [`stream`], [`inner`], [`profile`], [`users`];
+//!    [`error`], [`header`], [`address`], [`journal`], [`fingerprint`], [`folder`], [`record`], [`stream`], [`inner`], [`profile`], [`users`];
 //! 2. [`durable`], which alone makes, syncs, names and removes files; [`spool`], [`held`], [`command`], [`config`], [`interrupt`];
 //! 3. [`archive`], the folder of mdrop-archive(5); [`disk`], mail that already lies on disk;
 //! 4. [`net`], which alone opens sockets;
@@ -17,6 +17,7 @@ pub mod disk;
 pub mod durable;
 pub mod error;
 pub mod fingerprint;
+pub mod folder;
 pub mod frame;
 pub mod header;
 pub mod held;

@@ -153,6 +153,7 @@ octets_members! {
     subject "subject_b64",
     address "address_b64",
     mailbox "mailbox_b64",
+    renamed "renamed_b64",
     uidl "uidl_b64",
     path "path_b64",
 }

@@ -3,8 +3,12 @@
 //!
 //! All types are defined from the first version on, so that a catalog of today is whole for the reader of tomorrow.
 
+mod place;
+
+pub use place::{By, KnownEmail, ListedEmail, MailboxName, MailboxNames, Move, ObjectIds, is_object_id};
+
 use crate::error::{Error, Result, Status};
-use crate::identity::{Digest, Fingerprint, Origin, UidValidity};
+use crate::identity::{Account, Digest, Fingerprint, Origin, UidValidity};
 use crate::octets::{self, Octets};
 use crate::stream::Journal;
 use crate::time::Time;
@@ -300,6 +304,9 @@ pub struct Receipt {
     /// Flags on the server when it was fetched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
+    /// What the server calls the message and its mailbox.
+    #[serde(flatten)]
+    pub objects: ObjectIds,
     /// Who sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Sender>,
@@ -400,6 +407,33 @@ pub struct Known {
     /// The stable name on disk.
     #[serde(flatten, with = "octets::path")]
     pub path: Option<Octets>,
+    /// What the server called the mailbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailboxid: Option<String>,
+    /// The newest messages of the account that have an EMAILID, in whatever mailbox.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emails: Vec<KnownEmail>,
+}
+
+impl Known {
+    /// What is known of an account, of which nothing is known yet.
+    #[must_use]
+    pub fn nothing(account: &Account) -> Self {
+        Self {
+            v: V1,
+            account: account.name.clone(),
+            login: account.login.clone(),
+            mailbox: None,
+            uidvalidity: None,
+            uids: UidSet::new(),
+            samples: Vec::new(),
+            uidl: None,
+            server_size: None,
+            path: None,
+            mailboxid: None,
+            emails: Vec::new(),
+        }
+    }
 }
 
 /// What an archived message looked like on the server.
@@ -430,21 +464,6 @@ pub struct Refiling {
     pub added: Vec<Filing>,
     /// Filings it loses.
     pub removed: Vec<Filing>,
-}
-
-/// A message known at one origin now stands at another.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Move {
-    /// The format's version.
-    pub v: V1,
-    /// Where it was.
-    pub origin: Origin,
-    /// Where it is.
-    pub to: Origin,
-    /// The message.
-    pub digest: Digest,
-    /// When this was noticed.
-    pub time: Time,
 }
 
 /// Written, and made durable, before the server is asked to delete.
@@ -547,6 +566,18 @@ pub struct Listing {
     /// Why the mailbox was not read, where it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
+    /// What the server calls the mailbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailboxid: Option<String>,
+    /// Under which name it was known, where it has been renamed since.
+    #[serde(flatten, with = "octets::renamed")]
+    pub renamed: Option<Octets>,
+    /// Those messages that are known by their EMAILID alone, and were not fetched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emails: Vec<ListedEmail>,
+    /// Why nothing follows from a UID that is listed or absent, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
 }
 
 /// A number of messages and their octets.
@@ -612,7 +643,7 @@ pub struct Head {
 pub struct Stage {
     /// The format's version.
     pub v: V1,
-    /// `known`, `fetch`, `route`, `store`, `purgeable` or `purge`.
+    /// `known`, `fetch`, `route`, `store`, `moves`, `purgeable` or `purge`.
     pub stage: String,
     /// Its exit status; 128 and the signal's number if a signal ended it.
     pub exit: u8,
@@ -636,12 +667,16 @@ pub enum Record {
     Refiling(Box<Refiling>),
     /// `move`
     Move(Box<Move>),
+    /// `copy`
+    Copy(Box<Move>),
     /// `purge-intent`
     PurgeIntent(Box<PurgeIntent>),
     /// `purge`
     Purge(Box<Purge>),
     /// `forget`
     Forget(Box<Forget>),
+    /// `mailboxes`
+    Mailboxes(Box<MailboxNames>),
     /// `listing`
     Listing(Box<Listing>),
     /// `failure`
@@ -729,7 +764,7 @@ impl<R: BufRead> Iterator for RecordReader<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Account, Place};
+    use crate::identity::Place;
 
     #[test]
     fn a_record_carries_its_type_and_version() -> Result<()> {

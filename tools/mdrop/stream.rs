@@ -16,7 +16,7 @@ pub use reader::{ReadError, StreamReader};
 
 use crate::error::Result;
 use crate::identity::{Digest, Origin};
-use crate::record::{Eol, Filing, Finding, Recipient, Sender, V1};
+use crate::record::{Eol, Filing, Finding, ObjectIds, Recipient, Sender, V1};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, Read, Write};
@@ -44,6 +44,9 @@ pub struct Meta {
     /// Its flags on the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
+    /// What the server calls the message and its mailbox.
+    #[serde(flatten)]
+    pub objects: ObjectIds,
     /// What mdrop-route decided; none before it has. Its members stand beside the others.
     #[serde(flatten, with = "routing")]
     pub route: Option<Routing>,

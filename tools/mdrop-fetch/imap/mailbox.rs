@@ -8,10 +8,11 @@ use crate::retry::Patience;
 use mdrop::error::{Error, Result, Status};
 use mdrop::held::{Held, Taker};
 use mdrop::identity::{Place, Uid, UidValidity};
-use mdrop::net::imap::{Listed, Listing, Mailbox, Opened, Session, Wanted};
+use mdrop::net::imap::{Coming, Listed, Listing, Mailbox, Opened, Session, Wanted};
 use mdrop::octets::Octets;
-use mdrop::record::Volume;
+use mdrop::record::{ListedEmail, ObjectIds, Volume};
 use mdrop::uids::UidSet;
+use std::collections::BTreeMap;
 
 /// From how many known messages on it pays to ask first which UIDs there are.
 const MANY: u64 = 10_000;
@@ -40,10 +41,11 @@ impl Reader<'_, '_> {
                 return Err(error);
             }
         };
-        let plan = plan_mailbox(self.job, &mailbox.name, &contents)?;
-        log(self.job, &mailbox.name, &contents, &plan)?;
-        let Contents { opened, listing, .. } = contents;
-        let at = Spot { mailbox, validity: opened.uidvalidity, listed: &listing.messages };
+        let mut planned = plan_mailbox(self.job, &mailbox.name, &contents)?;
+        self.recognise(&contents, &mut planned)?;
+        log(self.job, &mailbox.name, &contents, &planned)?;
+        let (Planned { plan, .. }, Contents { opened, listing, .. }) = (planned, contents);
+        let at = Spot { mailbox, validity: opened.uidvalidity, id: opened.mailboxid, listed: &listing.messages };
         for (uid, error) in listing.failed {
             self.job.fail(uid.map(|uid| at.place(uid)), error, None)?;
         }
@@ -52,6 +54,24 @@ impl Reader<'_, '_> {
         }
         self.job.progress.expect(plan.wanted.len(), plan.wanted.iter().map(|wanted| wanted.size).sum());
         self.fetch(&at, plan.wanted)
+    }
+
+    /// Leaves out what is known by its EMAILID, where nothing speaks against the server's word.
+    fn recognise(&mut self, contents: &Contents, planned: &mut Planned) -> Result<()> {
+        let unsure = planned.doubt.is_some() || self.job.known.emails.is_empty() || !self.session.keeps_object_ids();
+        let asked: UidSet = planned.plan.wanted.iter().filter(|_| !unsure).map(|wanted| wanted.uid.0).collect();
+        let (mut found, known) = (BTreeMap::new(), &self.job.known.emails);
+        let told = self.session.emailids(&asked, &mut |uid, emailid| {
+            if known.contains_key(&emailid) {
+                found.insert(uid.0, emailid);
+            }
+        });
+        // Whatever is not known by then is fetched, over this connection or another.
+        match told {
+            Err(error) if self.job.is_over() || self.job.run.stopping() => return Err(error),
+            _ => planned.plan.recognise(&contents.listing.messages, found, &self.job.known.emails),
+        }
+        Ok(())
     }
 
     fn look(&mut self, mailbox: &Mailbox) -> Result<Contents> {
@@ -151,7 +171,7 @@ fn look(session: &mut Session, mailbox: &Mailbox, known: &Known) -> Result<Conte
         return Ok(all(opened, Listing::default()));
     }
     let known = known.of(&mailbox.name, opened.uidvalidity).filter(|known| known.uids.len() >= MANY && !opened.uids_are_not_kept);
-    let brief = known.map(|known| look_briefly(session, mailbox, opened, known)).transpose()?.flatten();
+    let brief = known.map(|known| look_briefly(session, mailbox, opened.clone(), known)).transpose()?.flatten();
     brief.map_or_else(|| session.list_messages().map(|listing| all(opened, listing)), Ok)
 }
 
@@ -185,30 +205,52 @@ fn uids_of(listing: &Listing) -> impl Iterator<Item = u32> {
     listing.messages.iter().map(|message| message.uid).chain(listing.failed.iter().filter_map(|(uid, _)| *uid)).map(|uid| uid.0)
 }
 
-fn plan_mailbox(job: &mut Job, mailbox: &Octets, contents: &Contents) -> Result<Plan<Wanted>> {
+/// What was decided of a mailbox.
+#[derive(Default)]
+struct Planned {
+    plan: Plan<Wanted>,
+    /// By which name it is known, where it was renamed.
+    renamed: Option<Octets>,
+    /// Why its listing is no basis to conclude that messages were moved.
+    doubt: Option<String>,
+}
+
+fn plan_mailbox(job: &mut Job, mailbox: &Octets, contents: &Contents) -> Result<Planned> {
     let about = job.about(mailbox);
     let Contents { opened, uids, listing, .. } = contents;
     let told = uids.len() + unnamed(listing);
+    let mut planned = Planned::default();
     if told < u64::from(opened.exists) {
         // Some may have been expunged meanwhile; one that the server keeps back must not go unnoticed.
         let what = format!("the server says that there are {} messages and lists {told}", opened.exists);
+        planned.doubt = Some(what.clone());
         job.fail_mailbox(mailbox, Error::new(Status::TryAgain, what))?;
     }
     if opened.uids_are_not_kept {
+        planned.doubt = Some("the server does not keep its UIDs (UIDNOTSTICKY)".into());
         job.find("reused", format!("{about}: the server does not keep its UIDs (UIDNOTSTICKY): every message is fetched anew"))?;
-        return Ok(plan::imap(uids, &listing.messages, None));
+        planned.plan = plan::imap(uids, &listing.messages, None);
+        return Ok(planned);
     }
-    if let Some(UidValidity(before)) = job.known.other_generation(mailbox, opened.uidvalidity) {
+    let renamed = job.known.renamed(mailbox, opened.uidvalidity, opened.mailboxid.as_deref());
+    planned.renamed = renamed.map(|(before, _)| before.clone());
+    if let Some(before) = &planned.renamed {
+        job.find("renamed", format!("{about}: was {before}, as its MAILBOXID says"))?;
+    } else if let Some(UidValidity(before)) = job.known.other_generation(mailbox, opened.uidvalidity) {
         let now = opened.uidvalidity.0;
         job.find("changed", format!("{about}: UIDVALIDITY was {before} and is {now}: every message is fetched anew"))?;
     }
-    let mut plan = plan::imap(uids, &listing.messages, job.known.of(mailbox, opened.uidvalidity));
+    let known_as = planned.renamed.as_ref().unwrap_or(mailbox);
+    let mut plan = plan::imap(uids, &listing.messages, job.known.of(known_as, opened.uidvalidity));
     // What the server does not tell about is a failure, and in the books nothing else.
     plan.known = plan.known.without(&listing.failed.iter().filter_map(|(uid, _)| *uid).map(|uid| uid.0).collect());
     if let Some(how) = &plan.reused {
+        planned.doubt = Some(format!("{how}: UIDs were reused"));
+        planned.renamed = None;
         job.find("reused", format!("{about}: {how}: UIDs were reused, so every message is fetched anew"))?;
     }
-    Ok(plan)
+    planned.plan = plan;
+    Ok(planned)
 }
 
 /// How many messages a listing has of which not even the UID is known.
@@ -216,17 +258,22 @@ fn unnamed(listing: &Listing) -> u64 {
     listing.failed.iter().filter(|(uid, _)| uid.is_none()).count() as u64
 }
 
-fn log(job: &mut Job, mailbox: &Octets, contents: &Contents, plan: &Plan<Wanted>) -> Result<()> {
+fn log(job: &mut Job, mailbox: &Octets, contents: &Contents, planned: &Planned) -> Result<()> {
+    let plan = &planned.plan;
     let messages = &contents.listing.messages;
     let sum = |messages: &mut dyn Iterator<Item = &Listed>| messages.filter_map(|message| message.size).sum::<u64>();
-    let new = sum(&mut messages.iter().filter(|message| !plan.known.contains(message.uid.0)));
+    let new = sum(&mut messages.iter().filter(|message| !plan.known.contains(message.uid.0) && !plan.emails.contains_key(&message.uid.0)));
     let bytes = contents.bytes.unwrap_or_else(|| sum(&mut messages.iter())).max(new);
     let mut listing = job.listing(Some(mailbox.clone()));
     listing.uidvalidity = Some(contents.opened.uidvalidity);
     listing.uids = contents.uids.clone();
     listing.known = plan.known.clone();
     listing.listed = Volume { messages: listing.uids.len() + unnamed(&contents.listing), bytes };
-    listing.already = Volume { messages: plan.known.len(), bytes: bytes - new };
+    listing.already = Volume { messages: plan.known.len() + plan.emails.len() as u64, bytes: bytes - new };
+    listing.mailboxid.clone_from(&contents.opened.mailboxid);
+    listing.renamed.clone_from(&planned.renamed);
+    listing.emails = plan.emails.iter().map(|(uid, emailid)| ListedEmail { uid: *uid, emailid: emailid.clone() }).collect();
+    listing.doubt.clone_from(&planned.doubt);
     job.log_listing(listing)
 }
 
@@ -234,6 +281,8 @@ fn log(job: &mut Job, mailbox: &Octets, contents: &Contents, plan: &Plan<Wanted>
 struct Spot<'s> {
     mailbox: &'s Mailbox,
     validity: UidValidity,
+    /// What the server calls it.
+    id: Option<String>,
     listed: &'s [Listed],
 }
 
@@ -267,27 +316,28 @@ struct Messages<'m, 'a> {
     absent: &'m mut UidSet,
 }
 
-impl Taker<Uid> for Messages<'_, '_> {
-    fn message(&mut self, uid: &Uid, octets: &mut Held) -> Result<()> {
+impl Taker<Coming> for Messages<'_, '_> {
+    fn message(&mut self, Coming { uid, emailid }: &Coming, octets: &mut Held) -> Result<()> {
         let listed = self.at.listed(*uid);
         let facts = Facts {
             place: self.at.place(*uid),
             received: listed.and_then(|message| message.received),
             server_size: listed.and_then(|message| message.size),
             flags: listed.map(|message| message.flags.to_vec()).unwrap_or_default(),
+            objects: ObjectIds { emailid: emailid.clone(), mailboxid: self.at.id.clone() },
         };
         self.answered.insert(uid.0);
         self.patience.progressed();
         self.job.write(facts, octets)
     }
 
-    fn failed(&mut self, uid: &Uid, error: Error) -> Result<()> {
+    fn failed(&mut self, Coming { uid, .. }: &Coming, error: Error) -> Result<()> {
         self.answered.insert(uid.0);
         let size = self.at.listed(*uid).and_then(|message| message.size);
         self.job.fail(Some(self.at.place(*uid)), error, size)
     }
 
-    fn absent(&mut self, uid: &Uid) -> Result<()> {
+    fn absent(&mut self, Coming { uid, .. }: &Coming) -> Result<()> {
         self.answered.insert(uid.0);
         self.absent.insert(uid.0);
         Ok(())

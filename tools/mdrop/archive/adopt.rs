@@ -10,7 +10,7 @@ use crate::archive::shelf::{Series, Shelf};
 use crate::archive::{Archive, Arrival, Learner};
 use crate::error::{Error, Result, Status};
 use crate::identity::Digest;
-use crate::record::{CATCHALL, Filing, Finding, Frame, Outcome, Receipt, Record, Role, V1};
+use crate::record::{CATCHALL, Filing, Finding, Frame, ObjectIds, Outcome, Receipt, Record, Role, V1};
 use crate::stream::{Meta, ReadError, StreamReader};
 use std::io;
 
@@ -130,6 +130,7 @@ fn receipt(header: &SegmentHeader, (pack, frame, position): Place, arrival: Arri
         frame,
         position,
         flags: Vec::new(),
+        objects: ObjectIds::default(),
         sender: None,
         recipients: Vec::new(),
         journal,

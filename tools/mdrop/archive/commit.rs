@@ -96,6 +96,22 @@ impl Writer {
         Ok(())
     }
 
+    /// Records that depend on what the archive holds: decided under the lock, once what others committed is known. Returns them.
+    ///
+    /// # Errors
+    /// What `decide` reports; as [`Writer::record`].
+    pub fn record_decided(&mut self, decide: impl FnOnce(&Archive, Time) -> Result<Vec<Record>>) -> Result<Vec<Record>> {
+        let lock = self.lock()?;
+        self.catch_up()?;
+        let header = self.header(None)?;
+        let records = decide(&self.archive, header.time)?;
+        if !records.is_empty() {
+            self.append(&header, &records)?;
+        }
+        drop(lock);
+        Ok(records)
+    }
+
     fn lock(&self) -> Result<durable::Lock> {
         durable::lock(&self.archive.shelf.root().join("lock"))
     }

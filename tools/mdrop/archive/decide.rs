@@ -75,8 +75,9 @@ impl<'a> Decision<'a> {
         }));
         let known = self.archive.index.origin(&meta.origin)?;
         let other = |state: OriginState| state.digest.is_some_and(|digest| digest != meta.digest);
-        let is_new =
-            |state: OriginState| state.adopted || state.purged || other(state) || (state.digest.is_none() && state.refused_by != settings);
+        let is_new = |state: OriginState| {
+            (state.digest.is_some() && !state.was_read()) || other(state) || (state.digest.is_none() && state.refused_by != settings)
+        };
         if known.is_none_or(is_new) {
             self.decided.records.push(refusal.clone());
         }
@@ -102,7 +103,7 @@ impl<'a> Decision<'a> {
             meta.server_size.is_none_or(|size| state.server_size == Some(size))
                 && meta.received.is_none_or(|time| state.received == Some(time))
         };
-        let is_same = |state: &OriginState| state.digest == Some(digest) && !state.purged && !state.adopted && looks(state);
+        let is_same = |state: &OriginState| state.digest == Some(digest) && state.was_read() && looks(state);
         let same = known.filter(|state| is_same(state) && outcome == Outcome::Duplicate);
         let unchanged = same.filter(|_| filings.is_empty() && changed.is_none());
         let mut receipt = self.receipt(arrival, outcome, place, filings);
@@ -229,6 +230,7 @@ impl<'a> Decision<'a> {
             frame,
             position,
             flags: meta.flags.clone(),
+            objects: meta.objects.clone(),
             sender: routing.and_then(|routing| routing.sender.clone()),
             recipients: routing.map(|routing| routing.recipients.clone()).unwrap_or_default(),
             journal: journal.clone(),

@@ -10,13 +10,15 @@ mod bulk;
 mod catalog;
 mod file;
 mod known;
+mod moves;
 mod names;
 mod rebuild;
 mod standing;
 mod tables;
 
-pub use ask::{Held, OriginState};
+pub use ask::{Held, OriginState, State};
 pub(super) use file::wrong;
+pub use moves::MailboxScope;
 pub(super) use tables::message_id_key;
 
 use crate::archive::segment::{PackName, RecordPlace};

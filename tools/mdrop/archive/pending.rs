@@ -10,7 +10,7 @@ use crate::archive::shelf::Shelf;
 use crate::archive::{Archive, Arrival};
 use crate::error::Result;
 use crate::identity::{Digest, Fingerprint};
-use crate::record::Frame;
+use crate::record::{Frame, ObjectIds};
 use crate::spool::Spool;
 use crate::stream::Meta;
 use std::collections::{HashMap, HashSet};
@@ -175,6 +175,7 @@ fn packed(meta: &Meta) -> Meta {
         received: *received,
         server_size: None,
         flags: Vec::new(),
+        objects: ObjectIds::default(),
         route: None,
     }
 }

@@ -10,6 +10,7 @@ mod fetch;
 mod login;
 mod mailbox;
 mod messages;
+mod objects;
 mod search;
 mod store;
 mod tap;
@@ -17,7 +18,7 @@ mod tap;
 mod tests;
 
 pub use answer::{Condition, Verdict};
-pub use fetch::Wanted;
+pub use fetch::{Coming, Wanted};
 pub use mailbox::{Mailbox, Mailboxes, Namespaces, Opened, Totals};
 pub use messages::{Listed, Listing};
 pub use store::Stored;

@@ -11,7 +11,18 @@ fn meta_of(octets: &[u8], uidl: &str) -> Meta {
     octets.chunks(5).for_each(|part| measure.update(part));
     let (size, digest, eol) = measure.finish();
     let origin = Origin { account: Account { name: "t".into(), login: String::new() }, place: Place::Pop3 { uidl: uidl.into() } };
-    Meta { v: V1, origin, size, digest, eol, received: None, server_size: None, flags: Vec::new(), route: None }
+    Meta {
+        v: V1,
+        origin,
+        size,
+        digest,
+        eol,
+        received: None,
+        server_size: None,
+        flags: Vec::new(),
+        objects: ObjectIds::default(),
+        route: None,
+    }
 }
 
 fn stream_of(messages: &[Vec<u8>]) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 use super::bulk::{self, Bulk, Keys};
 use super::catalog::Found;
+use super::moves;
 use super::names::Db;
 use super::standing::changing;
 use super::tables::{ADOPTED, ARCHIVED, PURGED, REFUSED, key, message_id_key, origin_name, role};
@@ -11,8 +12,9 @@ use crate::identity::{Digest, Fingerprint};
 use crate::record::{Filing, Outcome, Purge, Purged, Receipt, Record, Refiling, Refusal, Role};
 use crate::time::Time;
 use rusqlite::{OptionalExtension, Row, params};
+use std::collections::HashMap;
 
-type Sql<T> = rusqlite::Result<T>;
+pub(super) type Sql<T> = rusqlite::Result<T>;
 
 /// Takes in what was found of a segment.
 pub(super) fn take_found(db: &Db, number: u64, found: &Found) -> Sql<()> {
@@ -43,6 +45,7 @@ pub(super) fn take_segment<'a>(
     for (place, record) in records {
         take_in(db, place, record)?;
     }
+    moves::trim(db, number)?;
     db.anew.as_ref().map_or(Ok(()), |bulk| bulk.borrow_mut().flush_if_much(db))?;
     db.prepare_cached("UPDATE applied SET segment = ?1, blake3 = ?2")?.execute((number, blake3.0)).map(drop)
 }
@@ -52,6 +55,8 @@ fn take_in(db: &Db, place: RecordPlace, record: &Record) -> Sql<()> {
         Record::Receipt(receipt) => take_receipt(db, place, receipt),
         Record::Refusal(refusal) => take_refusal(db, place.segment, refusal),
         Record::Refiling(refiling) => take_refiling(db, refiling),
+        Record::Move(moved) => moves::take_move(db, place.segment, moved, true),
+        Record::Copy(copied) => moves::take_move(db, place.segment, copied, false),
         Record::Purge(purge) => take_purge(db, place.segment, purge),
         _ => Ok(()),
     }
@@ -61,7 +66,7 @@ fn take_receipt(db: &Db, place: RecordPlace, receipt: &Receipt) -> Sql<()> {
     let mail = mail(db, receipt)?;
     let id = message(db, place, receipt, mail)?;
     for filing in &receipt.filings {
-        file(db, mail, filing, id)?;
+        file(db, mail, filing, id, None)?;
     }
     correspond(db, receipt, mail)?;
     take_origin(db, place.segment, receipt, id)
@@ -81,7 +86,8 @@ fn take_origin(db: &Db, segment: u64, receipt: &Receipt, message: i64) -> Sql<()
     changing(db, scope, name, || {
         let values = params![scope, name, state, message, segment, receipt.archived.unix(), claimed, received];
         db.prepare_cached(insert)?.execute(values).map(drop)
-    })
+    })?;
+    moves::take_ids(db, receipt, scope, message)
 }
 
 /// A mail: its row, and its date.
@@ -139,14 +145,14 @@ fn new_mail(db: &Db, fingerprint: &Fingerprint, date: i64, message_id: Option<i6
 }
 
 /// What is known of a message when another receipt of it comes.
-struct Before {
-    id: i64,
+pub(super) struct Before {
+    pub(super) id: i64,
     mail: i64,
     adopted: bool,
     journal: Option<String>,
 }
 
-fn message_before(db: &Db, digest: Digest) -> Sql<Option<Before>> {
+pub(super) fn message_before(db: &Db, digest: Digest) -> Sql<Option<Before>> {
     let select = "SELECT id, mail, adopted, journal FROM messages WHERE";
     let before = |row: &Row| Ok(Before { id: row.get(0)?, mail: row.get(1)?, adopted: row.get(2)?, journal: row.get(3)? });
     hash_row(db, select, "digest", &digest.0, |bulk| &bulk.messages, before)
@@ -255,17 +261,21 @@ fn take_refusal(db: &Db, segment: u64, refusal: &Refusal) -> Sql<()> {
 
 fn take_refiling(db: &Db, refiling: &Refiling) -> Sql<()> {
     let Some(message) = message_before(db, refiling.digest)? else { return Ok(()) };
+    let mut evidence: HashMap<(&str, i64), i64> = HashMap::new();
     if let Some(mail) = mail_of(db, &refiling.fingerprint)? {
         for filing in &refiling.removed {
             let delete = "DELETE FROM filings WHERE user = (SELECT id FROM users WHERE name = ?1) AND date = ?2 AND mail = ?3 AND role = ?4
-                AND message = ?5";
-            db.prepare_cached(delete)?.execute(params![filing.user, mail.date, mail.id, role(filing.role), message.id])?;
+                AND message = ?5 RETURNING evidence";
+            let values = params![filing.user, mail.date, mail.id, role(filing.role), message.id];
+            let had: Option<Option<i64>> = db.prepare_cached(delete)?.query_row(values, |row| row.get(0)).optional()?;
+            evidence.extend(had.flatten().map(|evidence| ((filing.user.as_str(), role(filing.role)), evidence)));
         }
     }
     if !refiling.added.is_empty() {
         let mail = refiled_mail(db, &refiling.fingerprint, message.mail)?;
         for filing in &refiling.added {
-            file(db, mail, filing, message.id)?;
+            // What said that it is this user's is still so when the folder changes.
+            file(db, mail, filing, message.id, evidence.get(&(filing.user.as_str(), role(filing.role))).copied())?;
         }
     }
     db.prepare_cached("UPDATE messages SET adopted = 0 WHERE id = ?1 AND adopted = 1")?.execute([message.id]).map(drop)
@@ -289,8 +299,8 @@ fn take_purge(db: &Db, segment: u64, purge: &Purge) -> Sql<()> {
     changing(db, scope, &name, || db.prepare_cached(update)?.execute(params![scope, name, PURGED, segment]).map(drop))
 }
 
-fn file(db: &Db, mail: Mail, filing: &Filing, message: i64) -> Sql<()> {
-    let evidence = filing.evidence.as_ref().map(|evidence| db.evidence_id(evidence)).transpose()?;
+fn file(db: &Db, mail: Mail, filing: &Filing, message: i64, former: Option<i64>) -> Sql<()> {
+    let evidence = filing.evidence.as_ref().map(|evidence| db.evidence_id(evidence)).transpose()?.or(former);
     // A filing of a message that was routed stands above the provisional one of an adopted copy.
     let insert = "INSERT INTO filings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE
         SET folder = ?5, message = ?6, evidence = ?7 WHERE (SELECT adopted FROM messages WHERE id = filings.message) = 1";

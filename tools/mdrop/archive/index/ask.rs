@@ -1,6 +1,9 @@
 //! What the tools ask the index.
 
-use super::tables::{ADOPTED, PURGED, REFUSED, from_key, from_role, key, message_id_key, origin_from, origin_name, role, scope};
+use super::tables::{
+    ADOPTED, ARCHIVED, MOVED, PURGED, RECOGNISED, REFUSED, RENAMED, from_key, from_role, key, message_id_key, origin_from, origin_name,
+    role, scope,
+};
 use super::{Index, standing, wrong};
 use crate::archive::segment::RecordPlace;
 use crate::error::Result;
@@ -44,16 +47,61 @@ pub struct OriginState {
     pub segment: u64,
     /// When that was.
     pub archived: Time,
-    /// Whether it was purged since.
-    pub purged: bool,
-    /// Whether it was adopted and not seen since.
-    pub adopted: bool,
+    /// What has become of it since.
+    pub state: State,
     /// The size the server claimed for it.
     pub server_size: Option<u64>,
     /// When the server received it.
     pub received: Option<Time>,
     /// The settings that refused it, where it was refused.
     pub refused_by: Option<Digest>,
+}
+
+/// In what state an origin is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Its message was read there and is archived.
+    Archived,
+    /// It was refused.
+    Refused,
+    /// It was purged.
+    Purged,
+    /// Its message was adopted, and not seen there since.
+    Adopted,
+    /// Its message stands elsewhere by now.
+    Moved,
+    /// Its message is known by its EMAILID alone, and was never read there.
+    Recognised,
+    /// The same by the MAILBOXID of its mailbox.
+    Renamed,
+}
+
+impl State {
+    fn of(number: i64) -> Self {
+        match number {
+            ARCHIVED => Self::Archived,
+            PURGED => Self::Purged,
+            ADOPTED => Self::Adopted,
+            MOVED => Self::Moved,
+            RECOGNISED => Self::Recognised,
+            RENAMED => Self::Renamed,
+            _ => Self::Refused,
+        }
+    }
+}
+
+impl OriginState {
+    /// Whether the archive holds the message that stands there.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        matches!(self.state, State::Archived | State::Recognised | State::Renamed)
+    }
+
+    /// Whether it does, and the message was read there.
+    #[must_use]
+    pub fn was_read(&self) -> bool {
+        self.state == State::Archived
+    }
 }
 
 /// That a message m has the digest ?1.
@@ -72,8 +120,7 @@ fn state(row: &Row) -> rusqlite::Result<OriginState> {
         digest: row.get::<_, Option<[u8; 32]>>(0)?.map(Digest),
         segment: row.get(1)?,
         archived: Time::from_unix(row.get(2)?),
-        purged: state == PURGED,
-        adopted: state == ADOPTED,
+        state: State::of(state),
         server_size: row.get(5)?,
         received: row.get::<_, Option<i64>>(6)?.map(Time::from_unix),
         refused_by: row.get::<_, Option<[u8; 32]>>(4)?.map(Digest).filter(|_| state == REFUSED),
@@ -288,7 +335,7 @@ impl Index {
         rows.and_then(Iterator::collect).map_err(wrong)
     }
 
-    /// The UIDs of a mailbox that are archived and neither purged nor refused; whether their packs are there is not asked.
+    /// The UIDs of a mailbox that are archived and neither purged, refused nor moved since; whether their packs are there is not asked.
     ///
     /// # Errors
     /// What SQLite reports.
@@ -296,7 +343,7 @@ impl Index {
         let select = "SELECT id FROM scopes WHERE account = ?1 AND login = ?2 AND kind = 0 AND mailbox = ?3 AND uidvalidity = ?4";
         let values = params![account.name, account.login, mailbox.as_bytes(), uidvalidity.0];
         let scope = self.db.query_row(select, values, |row| row.get(0)).optional().map_err(wrong)?;
-        scope.map_or(Ok(UidSet::new()), |scope| standing::uids(&self.db, scope, standing::ARCHIVED_SET)).map_err(wrong)
+        scope.map_or(Ok(UidSet::new()), |scope| standing::known_uids(&self.db, scope, true)).map_err(wrong)
     }
 
     /// How many messages the archive holds, and their octets.

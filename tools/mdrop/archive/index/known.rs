@@ -6,13 +6,15 @@ use crate::archive::shelf::{Series, Shelf};
 use crate::error::{Error, Result, Status};
 use crate::identity::{Account, Digest, UidValidity};
 use crate::octets::Octets;
-use crate::record::{Known, Sample, V1};
+use crate::record::{Known, Sample};
 use crate::time::Time;
 use crate::uids::UidSet;
 use rusqlite::{OptionalExtension, params};
 
 /// How many of a mailbox's newest messages stand in `known` as samples, and about how many of the others.
 const SAMPLES: u64 = 50;
+/// How many EMAILIDs one record names.
+const EMAILS_A_LINE: usize = 1000;
 
 /// From how many packs on it pays to look at them in two threads.
 const MANY: usize = 2000;
@@ -23,10 +25,17 @@ const KNOWN: &str = "FROM origins WHERE scope = ?1 AND (state = ?2 OR state = ?3
 
 impl Index {
     /// What `mdrop-store --known` prints for an account: what is archived, and what was refused under `settings`.
+    /// With `ids` that includes what is known by the server's object identifiers alone, and the identifiers by which more may be.
     ///
     /// # Errors
     /// What SQLite reports, and what `each` does.
-    pub fn each_known(&self, account: &Account, settings: Option<Digest>, mut each: impl FnMut(Known) -> Result<()>) -> Result<()> {
+    pub fn each_known(
+        &self,
+        account: &Account,
+        settings: Option<Digest>,
+        ids: bool,
+        mut each: impl FnMut(Known) -> Result<()>,
+    ) -> Result<()> {
         self.note_lost_packs()?;
         let select = "SELECT id, kind, mailbox, uidvalidity FROM scopes WHERE account = ?1 AND login = ?2 ORDER BY id";
         let mut asked = self.db.prepare(select).map_err(wrong)?;
@@ -34,20 +43,11 @@ impl Index {
             .query_map(params![account.name, account.login], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, row.get(3)?)));
         let scopes: Vec<(i64, i64, Vec<u8>, u32)> = rows.and_then(Iterator::collect).map_err(wrong)?;
         for (id, kind, mailbox, uidvalidity) in scopes {
-            let mut known = Known {
-                v: V1,
-                account: account.name.clone(),
-                login: account.login.clone(),
-                mailbox: (kind != 1).then(|| mailbox.into()),
-                uidvalidity: (kind == 0).then_some(UidValidity(uidvalidity)),
-                uids: UidSet::new(),
-                samples: Vec::new(),
-                uidl: None,
-                server_size: None,
-                path: None,
-            };
+            let (mailbox, uidvalidity) = ((kind != 1).then(|| mailbox.into()), (kind == 0).then_some(UidValidity(uidvalidity)));
+            let mut known = Known { mailbox, uidvalidity, ..Known::nothing(account) };
             if kind == 0 {
-                self.known_uids(id, settings, &mut known)?;
+                self.known_uids(id, settings, ids, &mut known)?;
+                known.mailboxid = if ids { self.mailboxid(id)? } else { None };
                 if !known.uids.is_empty() {
                     each(known)?;
                 }
@@ -55,7 +55,8 @@ impl Index {
                 self.known_names(id, settings, &known, kind == 1, &mut each)?;
             }
         }
-        Ok(())
+        let emails = if ids { self.newest_emails(account)? } else { Vec::new() };
+        emails.chunks(EMAILS_A_LINE).try_for_each(|emails| each(Known { emails: emails.to_vec(), ..Known::nothing(account) }))
     }
 
     /// Puts into a temporary table the packs that segments name and that are gone or shorter than they were: what was in them is not known.
@@ -70,8 +71,8 @@ impl Index {
         Ok(())
     }
 
-    fn known_uids(&self, scope: i64, settings: Option<Digest>, known: &mut Known) -> Result<()> {
-        let mut uids = standing::uids(&self.db, scope, standing::ARCHIVED_SET).map_err(wrong)?;
+    fn known_uids(&self, scope: i64, settings: Option<Digest>, ids: bool, known: &mut Known) -> Result<()> {
+        let mut uids = standing::known_uids(&self.db, scope, ids).map_err(wrong)?;
         let digest = settings.map(|settings| settings.0.to_vec()).unwrap_or_default();
         let refused = self.db.query_row("SELECT id FROM settings WHERE digest = ?1", [digest], |row| row.get(0)).optional();
         if let Some(refused) = refused.map_err(wrong)? {

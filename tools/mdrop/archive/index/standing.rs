@@ -4,7 +4,7 @@
 //! goes through [`changing`], which keeps these two tables; when the index is made anew they are made from the origins at the end.
 
 use super::names::Db;
-use super::tables::{ARCHIVED, REFUSED};
+use super::tables::{ARCHIVED, RECOGNISED, REFUSED, RENAMED};
 use crate::uids::UidSet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -12,8 +12,10 @@ use std::collections::{BTreeMap, HashMap};
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// The set of the UIDs that are archived; the others are those that some settings refused.
-pub(super) const ARCHIVED_SET: i64 = 0;
+/// The set of the UIDs whose messages were read there and are archived; those above are what some settings refused.
+const ARCHIVED_SET: i64 = 0;
+/// That of those at which a message is known by the server's identifiers alone.
+const NAMED_SET: i64 = -1;
 
 /// What these tables need to know of an origin.
 struct Standing {
@@ -55,6 +57,7 @@ fn standing(db: &Db, scope: i64, name: &Value) -> Sql<Option<Standing>> {
 fn set_of(db: &Db, standing: Option<Standing>) -> Sql<Option<i64>> {
     match standing {
         Some(Standing { state: ARCHIVED, .. }) => Ok(Some(ARCHIVED_SET)),
+        Some(Standing { state: RECOGNISED | RENAMED, .. }) => Ok(Some(NAMED_SET)),
         Some(Standing { state: REFUSED, settings, .. }) => db.settings_id(settings.as_deref()).map(Some),
         _ => Ok(None),
     }
@@ -116,9 +119,9 @@ fn take_out(db: &Connection, scope: i64, set: i64, uid: i64) -> Sql<()> {
 
 /// Makes both tables from the origins.
 pub(super) fn derive(db: &Db) -> Sql<()> {
-    let select = "SELECT scope, name, state, settings, segment, archived FROM origins WHERE state IN (?1, ?2) ORDER BY scope, name";
+    let select = "SELECT scope, name, state, settings, segment, archived FROM origins WHERE state IN (?1, ?2, ?3, ?4) ORDER BY scope, name";
     let mut asked = db.prepare(select)?;
-    let mut rows = asked.query([ARCHIVED, REFUSED])?;
+    let mut rows = asked.query([ARCHIVED, REFUSED, RECOGNISED, RENAMED])?;
     // Of each scope and set, the range that is still growing; of each scope and segment, how many and when.
     let (mut open, mut unpurged) = (HashMap::new(), BTreeMap::new());
     while let Some(row) = rows.next()? {
@@ -142,6 +145,15 @@ pub(super) fn derive(db: &Db) -> Sql<()> {
     unpurged
         .into_iter()
         .try_for_each(|([scope, segment], [origins, archived])| insert.execute([scope, segment, origins, archived]).map(drop))
+}
+
+/// The UIDs whose messages are archived; with `ids` also those that are known by the server's identifiers alone.
+pub(super) fn known_uids(db: &Connection, scope: i64, ids: bool) -> Sql<UidSet> {
+    let mut known = uids(db, scope, ARCHIVED_SET)?;
+    if ids {
+        known.insert_all(&uids(db, scope, NAMED_SET)?);
+    }
+    Ok(known)
 }
 
 /// The UIDs of a set.

@@ -10,7 +10,7 @@ use crate::record::{Kind, Role};
 use rusqlite::types::Value;
 
 /// Changes whenever the tables do; another number means: make it anew.
-pub(super) const SCHEMA: i64 = 4;
+pub(super) const SCHEMA: i64 = 5;
 
 /// All tables. Times are seconds since 1970 in UTC.
 pub(super) const TABLES: &str = "
@@ -38,13 +38,22 @@ CREATE TABLE messages (
 CREATE TABLE scopes (
   id INTEGER PRIMARY KEY, account TEXT NOT NULL, login TEXT NOT NULL, kind INTEGER NOT NULL, mailbox BLOB NOT NULL, uidvalidity INTEGER NOT NULL,
   UNIQUE (account, login, kind, mailbox, uidvalidity));
--- The origins. name: the UID as a number, else octets. state: 0 archived, 1 refused, 2 purged, 3 adopted. message: null if it was refused.
+-- What a server calls a mailbox, and a message (RFC 8474). account: its first scope. message: null if several have the EMAILID, or if what
+-- has it looked different once. Only the newest are kept.
+CREATE TABLE mailboxids (scope INTEGER PRIMARY KEY, mailboxid TEXT NOT NULL);
+CREATE TABLE emails (
+  id INTEGER PRIMARY KEY, account INTEGER NOT NULL, emailid TEXT NOT NULL, message INTEGER, server_size INTEGER, received INTEGER,
+  UNIQUE (account, emailid));
+CREATE INDEX emails_by_account ON emails (account, id);
+-- The origins. name: the UID as a number, else octets. state: 0 archived, 1 refused, 2 purged, 3 adopted, 4 moved (its message stands
+-- elsewhere), 5 recognised by its EMAILID and never read, 6 by its mailbox's MAILBOXID. message: null if it was refused.
 -- segment: which says so. archived: when. settings: the digest of those that refused it.
 CREATE TABLE origins (
   scope INTEGER NOT NULL, name NOT NULL, state INTEGER NOT NULL, message INTEGER, segment INTEGER NOT NULL, archived INTEGER NOT NULL,
   server_size INTEGER, received INTEGER, settings BLOB, PRIMARY KEY (scope, name)) WITHOUT ROWID;
 
--- Derived from the origins. uids: those of a scope that are archived (settings 0), or that settings of that row refused, as ranges.
+-- Derived from the origins. uids: those of a scope that are archived (settings 0), known by identifiers alone (-1: states 5 and 6), or that
+-- settings of that row refused, as ranges.
 -- unpurged: how many origins of a scope are archived by the receipts of a segment, and the earliest time that they name.
 CREATE TABLE settings (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE);
 CREATE TABLE uids (
@@ -86,6 +95,12 @@ pub(super) const ARCHIVED: i64 = 0;
 pub(super) const REFUSED: i64 = 1;
 pub(super) const PURGED: i64 = 2;
 pub(super) const ADOPTED: i64 = 3;
+/// One whose message stands elsewhere now; and those at which a message is known by its EMAILID, or its mailbox's MAILBOXID, alone.
+pub(super) const MOVED: i64 = 4;
+pub(super) const RECOGNISED: i64 = 5;
+pub(super) const RENAMED: i64 = 6;
+/// The states in which a message is known to stand at an origin: [`ARCHIVED`], [`RECOGNISED`], [`RENAMED`].
+pub(super) const STANDING: &str = "(0, 5, 6)";
 
 /// An origin's kind, mailbox and UIDVALIDITY, as the table of scopes has them.
 pub(super) fn scope(origin: &Origin) -> (i64, &[u8], i64) {

@@ -31,9 +31,20 @@ pub struct Wanted {
     pub size: u64,
 }
 
+/// A message that comes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Coming {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its EMAILID, where the server keeps them (RFC 8474).
+    pub emailid: Option<String>,
+}
+
 /// A command on its way.
 struct Sent {
     tag: Vec<u8>,
+    /// Whether it asks for EMAILIDs.
+    with_ids: bool,
     /// The UIDs of it that have not come.
     awaited: HashSet<u32>,
 }
@@ -60,20 +71,25 @@ impl Session {
     ///
     /// # Errors
     /// What the connection or `taker` reports. Messages handed over before are whole.
-    pub fn fetch(&mut self, wanted: &[Wanted], taker: &mut dyn Taker<Uid>) -> Result<()> {
-        let mut reading = Reading { queue: batches(wanted), sent: VecDeque::new(), answer: Answer::default(), held: Held::default() };
+    pub fn fetch(&mut self, wanted: &[Wanted], taker: &mut dyn Taker<Coming>) -> Result<()> {
+        let (sent, answer, held) = (VecDeque::new(), Answer::default(), Held::default());
+        let mut reading = Reading { queue: batches(wanted), sent, answer, held, with_ids: self.keeps_object_ids() };
         let done = self.fetch_all(&mut reading, taker);
         self.broken_at = done.as_ref().err().and_then(|_| reading.awaited());
+        if !reading.with_ids {
+            self.give_up_object_ids();
+        }
         self.noting_death(done)
     }
 
-    fn fetch_all(&mut self, reading: &mut Reading, taker: &mut dyn Taker<Uid>) -> Result<()> {
+    fn fetch_all(&mut self, reading: &mut Reading, taker: &mut dyn Taker<Coming>) -> Result<()> {
         loop {
             while reading.sent.len() < OUTSTANDING {
                 let Some(batch) = reading.queue.pop_front() else { break };
                 let set: UidSet = batch.iter().copied().collect();
-                let tag = self.send(&format!("UID FETCH {set} (UID BODY.PEEK[])"))?;
-                reading.sent.push_back(Sent { tag, awaited: batch.into_iter().collect() });
+                let (ids, with_ids) = (if reading.with_ids { " EMAILID" } else { "" }, reading.with_ids);
+                let tag = self.send(&format!("UID FETCH {set} (UID{ids} BODY.PEEK[])"))?;
+                reading.sent.push_back(Sent { tag, with_ids, awaited: batch.into_iter().collect() });
             }
             if reading.sent.is_empty() {
                 return Ok(());
@@ -95,6 +111,8 @@ struct Reading {
     sent: VecDeque<Sent>,
     answer: Answer,
     held: Held,
+    /// Whether EMAILIDs are asked for, which a server may offer and not understand.
+    with_ids: bool,
 }
 
 impl Reading {
@@ -106,7 +124,7 @@ impl Reading {
         named.or_else(next)
     }
 
-    fn take(&mut self, taker: &mut dyn Taker<Uid>) -> Result<()> {
+    fn take(&mut self, taker: &mut dyn Taker<Coming>) -> Result<()> {
         if let Some(fetched) = Fetched::of(&self.answer) {
             return self.take_message(fetched, taker);
         }
@@ -117,7 +135,7 @@ impl Reading {
         }
     }
 
-    fn take_message(&mut self, fetched: Fetched, taker: &mut dyn Taker<Uid>) -> Result<()> {
+    fn take_message(&mut self, fetched: Fetched, taker: &mut dyn Taker<Coming>) -> Result<()> {
         // Without a UID or a body it is a change of flags, told unasked.
         let Some(uid) = fetched.uid else { return Ok(()) };
         if fetched.body.is_none() && !fetched.malformed {
@@ -126,24 +144,25 @@ impl Reading {
         if !self.sent.iter_mut().any(|sent| sent.awaited.remove(&uid.0)) {
             return Ok(());
         }
+        let coming = Coming { uid, emailid: fetched.emailid };
         match fetched.body {
             _ if fetched.malformed => {
                 let what = format!("its answer is not understood: {}", self.answer.excerpt());
-                taker.failed(&uid, Error::new(Status::Protocol, what))
+                taker.failed(&coming, Error::new(Status::Protocol, what))
             }
-            Some(Body::Held) => taker.message(&uid, &mut self.held),
+            Some(Body::Held) => taker.message(&coming, &mut self.held),
             Some(Body::Text(octets)) => {
                 self.held.clear();
                 self.held.write_all(&octets)?;
-                taker.message(&uid, &mut self.held)
+                taker.message(&coming, &mut self.held)
             }
-            _ => taker.failed(&uid, Error::new(Status::Protocol, "the server has no octets for it (NIL)")),
+            _ => taker.failed(&coming, Error::new(Status::Protocol, "the server has no octets for it (NIL)")),
         }
     }
 
     /// What did not come with a command that went well is gone; what did not come with one that was refused is asked for once
     /// more, one by one, so that one bad message does not take others along.
-    fn end_command(&mut self, ended: &Condition, taker: &mut dyn Taker<Uid>) -> Result<()> {
+    fn end_command(&mut self, ended: &Condition, taker: &mut dyn Taker<Coming>) -> Result<()> {
         let Some(sent) = self.sent.pop_front() else { return Ok(()) };
         if ended.verdict != Verdict::Ok && ended.is_about_server() {
             self.sent.push_front(sent);
@@ -151,14 +170,20 @@ impl Reading {
         }
         let mut missing: Vec<u32> = sent.awaited.into_iter().collect();
         missing.sort_unstable();
+        if ended.verdict == Verdict::Bad && sent.with_ids && !missing.is_empty() {
+            self.with_ids = false;
+            self.queue.push_front(missing);
+            return Ok(());
+        }
         if ended.verdict != Verdict::Ok && missing.len() > 1 {
             self.queue.extend(missing.into_iter().map(|uid| vec![uid]));
             return Ok(());
         }
         for uid in missing {
+            let coming = Coming { uid: Uid(uid), emailid: None };
             match ended.verdict {
-                Verdict::Ok => taker.absent(&Uid(uid))?,
-                _ => taker.failed(&Uid(uid), ended.error("FETCH"))?,
+                Verdict::Ok => taker.absent(&coming)?,
+                _ => taker.failed(&coming, ended.error("FETCH"))?,
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ use super::{Session, Verdict, quote};
 use crate::error::{Error, Result, Status};
 use crate::identity::UidValidity;
 use crate::octets::Octets;
+use crate::record::is_object_id;
 use crate::utf7;
 use std::collections::{BTreeSet, HashMap};
 
@@ -43,7 +44,7 @@ impl Mailbox {
 }
 
 /// A mailbox that is open.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Opened {
     /// The generation of its UIDs.
     pub uidvalidity: UidValidity,
@@ -55,6 +56,8 @@ pub struct Opened {
     pub uids_are_not_kept: bool,
     /// Whether the server opened it for reading only.
     pub read_only: bool,
+    /// What the server calls it, whatever its name is (RFC 8474 section 4.1).
+    pub mailboxid: Option<String>,
 }
 
 /// What STATUS tells of a mailbox.
@@ -241,7 +244,7 @@ impl Session {
     }
 
     fn opened(&mut self, verb: &str, tag: &[u8]) -> Result<Opened> {
-        let (mut exists, mut uidvalidity, mut highest_modseq, mut uids_are_not_kept) = (None, None, None, false);
+        let (mut exists, mut uidvalidity, mut highest_modseq, mut uids_are_not_kept, mut mailboxid) = (None, None, None, false, None);
         let ended = self.finish(tag, &mut |answer| {
             if let Some((number, _)) = answer.numbered("EXISTS") {
                 exists = Some(number);
@@ -251,6 +254,7 @@ impl Session {
                     "UIDVALIDITY" => uidvalidity = number(condition.arguments.as_bytes()),
                     "HIGHESTMODSEQ" => highest_modseq = number(condition.arguments.as_bytes()),
                     "UIDNOTSTICKY" => uids_are_not_kept = true,
+                    "MAILBOXID" => mailboxid = object_id(&condition.arguments),
                     _ => {}
                 }
             }
@@ -265,7 +269,7 @@ impl Session {
         // Both must be told (RFC 9051 section 6.3.2); a count that is lost on the way makes no empty mailbox.
         let exists = exists.ok_or_else(|| missing("does not say how many messages there are"))?;
         self.exists = exists;
-        Ok(Opened { uidvalidity, exists, highest_modseq, uids_are_not_kept, read_only: ended.code == "READ-ONLY" })
+        Ok(Opened { uidvalidity, exists, highest_modseq, uids_are_not_kept, read_only: ended.code == "READ-ONLY", mailboxid })
     }
 
     /// Counts a mailbox without opening it (RFC 9051 section 6.3.11).
@@ -312,6 +316,12 @@ impl Session {
             told => Ok(told.ok().and_then(|totals| totals.bytes)),
         }
     }
+}
+
+/// An object identifier in its parentheses; none if it is not one.
+fn object_id(text: &str) -> Option<String> {
+    let id = text.trim().strip_prefix('(')?.strip_suffix(')')?;
+    is_object_id(id).then(|| id.to_owned())
 }
 
 /// One of the three lists of a NAMESPACE answer: `(("prefix" "delimiter" …) …)` or NIL.

@@ -5,6 +5,7 @@ use super::answer::{Answer, Condition, Token, Tokens, Verdict, number};
 use crate::error::{Error, Result, Status};
 use crate::identity::Uid;
 use crate::net::LARGEST_CLAIM;
+use crate::record::is_object_id;
 use crate::time::Time;
 use crate::uids::UidSet;
 use std::collections::{HashMap, HashSet};
@@ -52,6 +53,8 @@ pub(super) struct Fetched {
     /// The flag list as it came.
     pub flags: Option<Vec<String>>,
     pub body: Option<Body>,
+    /// EMAILID (RFC 8474 section 5.1).
+    pub emailid: Option<String>,
     /// Whether a part of the response could not be understood.
     pub malformed: bool,
 }
@@ -88,10 +91,24 @@ impl Fetched {
                 b"RFC822.SIZE" => self.size = Some(number(tokens.atom()?)?).filter(|size| *size <= LARGEST_CLAIM),
                 b"INTERNALDATE" => self.received = Time::from_imap(&String::from_utf8_lossy(&tokens.string()?)),
                 b"FLAGS" => self.flags = Some(tokens.list()?.iter().map(|f| String::from_utf8_lossy(f).into_owned()).collect()),
+                b"EMAILID" => self.emailid = Some(emailid(tokens)?).filter(|id| is_object_id(id)),
                 b"BODY[]" => self.body = Some(body(tokens.next()?)?),
                 _ => tokens.pass_over()?,
             }
         }
+    }
+}
+
+/// `(M6d99)`; a server that has none for a message says NIL, which is none.
+fn emailid(tokens: &mut Tokens<'_>) -> Option<String> {
+    match tokens.next()? {
+        Token::Open => {
+            let id = tokens.string()?;
+            let ends = tokens.next()? == Token::Close;
+            ends.then(|| String::from_utf8_lossy(&id).into_owned())
+        }
+        Token::Atom(nil) if nil.eq_ignore_ascii_case(b"NIL") => Some(String::new()),
+        _ => None,
     }
 }
 

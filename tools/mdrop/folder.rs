@@ -3,7 +3,7 @@
 //! What is filled in was partly written by a sender (the detail of an address), so it is one level of a folder at most, never two, and
 //! never a way out of it. Only a mailbox's name has levels of its own.
 
-use mdrop::time::Time;
+use crate::time::Time;
 
 /// How long one level may be, in characters.
 const LONGEST_LEVEL: usize = 100;
@@ -110,15 +110,92 @@ impl Template {
     /// The folder for one filing. Levels that come to nothing are left out; if all of them do, it is `INBOX`.
     #[must_use]
     pub fn fill(&self, values: &Values) -> String {
-        if let [Part::Text(before), Part::Field(Field::Mailbox), Part::Text(behind)] = self.0.as_slice()
-            && before.is_empty()
-            && behind.is_empty()
-        {
-            return values.mailbox.to_owned();
+        if let Some(mailbox) = self.plain_mailbox(values) {
+            return mailbox.to_owned();
         }
-        let filled: String = self.0.iter().map(|part| part.fill(values)).collect();
-        let levels: Vec<&str> = filled.split('/').map(str::trim).filter(|level| !matches!(*level, "" | "." | "..")).collect();
-        if levels.is_empty() { EMPTY.into() } else { levels.join("/") }
+        let filled = normal(&self.0.iter().map(|part| part.fill(values)).collect::<String>());
+        if filled.is_empty() { EMPTY.into() } else { filled }
+    }
+}
+
+impl Template {
+    /// In which folder a filing lies after its message was moved: what the template gives for `new`, if `folder` is what it gives for
+    /// `old`; none if something else put it there. What only routing knew (the address, a date) is read out of `folder`.
+    #[must_use]
+    pub fn moved(&self, folder: &str, old: &Values, new: &Values) -> Option<String> {
+        if let Some(plain) = self.plain_mailbox(old) {
+            return (folder == plain).then(|| new.mailbox.to_owned());
+        }
+        let (before, after) = (self.pattern(old), self.pattern(new));
+        let levels: Vec<&str> = if folder == EMPTY && normal(&before).is_empty() { Vec::new() } else { folder.split('/').collect() };
+        let pattern: Vec<&str> = before.split('/').map(str::trim).filter(|level| !is_nothing(level)).collect();
+        let mut values = read_levels(&pattern, &levels)?.into_iter();
+        let filled: String = after.chars().map(|c| if c == OPEN { values.next().unwrap_or_default() } else { c.to_string() }).collect();
+        Some(normal(&filled)).map(|filled| if filled.is_empty() { EMPTY.into() } else { filled })
+    }
+
+    /// The mailbox's name as it is, if the template is nothing else.
+    fn plain_mailbox<'v>(&self, values: &Values<'v>) -> Option<&'v str> {
+        let [Part::Text(before), Part::Field(Field::Mailbox), Part::Text(behind)] = self.0.as_slice() else { return None };
+        (before.is_empty() && behind.is_empty()).then_some(values.mailbox)
+    }
+
+    /// The template filled in as far as can be, with [`OPEN`] for what only routing knew.
+    fn pattern(&self, values: &Values) -> String {
+        let known = |part: &Part| !matches!(part, Part::Field(field) if field.is_of_routing());
+        self.0.iter().map(|part| if known(part) { part.fill(values) } else { OPEN.to_string() }).collect()
+    }
+}
+
+/// Stands in a pattern for a value that is not known; no value and no template holds control characters.
+const OPEN: char = '\u{1}';
+
+fn is_nothing(level: &str) -> bool {
+    matches!(level, "" | "." | "..")
+}
+
+/// A folder's levels without those that come to nothing.
+fn normal(filled: &str) -> String {
+    let levels: Vec<&str> = filled.split('/').map(str::trim).filter(|level| !is_nothing(level)).collect();
+    levels.join("/")
+}
+
+/// The values for which these levels are what the pattern gives, in their order. A level that holds nothing else may be missing.
+fn read_levels(pattern: &[&str], levels: &[&str]) -> Option<Vec<String>> {
+    let Some((first, pattern)) = pattern.split_first() else { return levels.is_empty().then(Vec::new) };
+    let opens = first.matches(OPEN).count();
+    let here = levels.split_first().and_then(|(level, levels)| {
+        let mut values = read_level(first, level)?;
+        values.extend(read_levels(pattern, levels)?);
+        Some(values)
+    });
+    let absent = || {
+        let only_open = opens > 0 && first.chars().all(|c| c == OPEN);
+        let rest = read_levels(pattern, levels).filter(|_| only_open)?;
+        Some(std::iter::repeat_n(String::new(), opens).chain(rest).collect())
+    };
+    here.or_else(absent)
+}
+
+/// The values for which a level is what its pattern gives; each ends where the text behind it is met first, the last one at the end.
+fn read_level(pattern: &str, level: &str) -> Option<Vec<String>> {
+    let mut texts = pattern.split(OPEN);
+    let (mut rest, mut values) = (level.strip_prefix(texts.next().unwrap_or_default())?, Vec::new());
+    let texts: Vec<&str> = texts.collect();
+    for (n, text) in texts.iter().enumerate() {
+        let last = n + 1 == texts.len();
+        let end = if last { rest.len().checked_sub(text.len()).filter(|_| rest.ends_with(text)) } else { rest.find(text) }?;
+        let (value, behind) = rest.split_at(end);
+        values.push(value.to_owned());
+        rest = behind.get(text.len()..)?;
+    }
+    rest.is_empty().then_some(values)
+}
+
+impl Field {
+    /// Whether only routing knew it: it is no matter of where the message lies.
+    fn is_of_routing(self) -> bool {
+        matches!(self, Self::Address | Self::Domain | Self::Detail | Self::Year | Self::Month | Self::Day)
     }
 }
 
@@ -195,6 +272,45 @@ mod tests {
             );
         }
         assert_eq!(filled("{detail}", &Values { detail: &"x".repeat(5000), ..Values::default() }).len(), LONGEST_LEVEL);
+    }
+
+    #[test]
+    fn a_filing_follows_its_message_and_keeps_what_routing_knew() {
+        let cases = [
+            ("{mailbox}", "INBOX", Some("Archive/2026")),
+            ("{mailbox}", "Other", None),
+            ("{mailbox}/{detail}", "INBOX/news", Some("Archive/2026/news")),
+            ("{mailbox}/{detail}", "INBOX", Some("Archive/2026")),
+            ("{mailbox}/{detail}", "Other/news", None),
+            ("{mailbox}/{detail}", "INBOX/a/b", None),
+            ("{detail}/{mailbox}", "INBOX", Some("Archive/2026")),
+            ("{year}-{month}/{mailbox}/x", "2026-11/INBOX/x", Some("2026-11/Archive/2026/x")),
+            ("{year}-{month}/{mailbox}/x", "202611/INBOX/x", None),
+            ("Mail/{user}", "Mail/a@example.com", Some("Mail/a@example.com")),
+            ("Mail/{user}", "Mail/b@example.com", None),
+            ("{detail}", "INBOX", Some("INBOX")),
+            ("All", "All", Some("All")),
+            ("All", "Else", None),
+        ];
+        let old = Values { mailbox: "INBOX", user: "a@example.com", role: "recipient", account: "acme", ..Values::default() };
+        let new = Values { mailbox: "Archive/2026", ..old };
+        for (template, folder, expected) in cases {
+            assert_eq!(Template::parse(template).unwrap().moved(folder, &old, &new).as_deref(), expected, "{template} {folder}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_a_template_gives_follows_whatever_the_values(
+            template in "(\\{mailbox\\}|\\{detail\\}|\\{year\\}|x|/|-){1,6}", mailbox in "[a-c/]{1,5}", detail in "[a-c-]{0,3}", year in 0i64..2_000_000_000,
+        ) {
+            let Ok(template) = Template::parse(&template) else { return Ok(()) };
+            let values = Values { mailbox: &mailbox, detail: &detail, moment: Some(Time::from_unix(year)), ..Values::default() };
+            let known = Values { mailbox: &mailbox, ..Values::default() };
+            let folder = template.fill(&values);
+            // To where it is already: whatever was read out of the folder, it comes to the same folder.
+            proptest::prop_assert_eq!(template.moved(&folder, &known, &known), Some(folder));
+        }
     }
 
     #[test]
