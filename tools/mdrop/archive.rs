@@ -11,6 +11,7 @@ mod decide;
 pub mod index;
 pub mod pack;
 pub mod pending;
+pub mod refile;
 pub mod segment;
 pub mod shelf;
 

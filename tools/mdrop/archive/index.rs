@@ -6,8 +6,10 @@
 
 mod apply;
 mod ask;
+mod whole;
 
 pub use ask::{Held, OriginState};
+pub use whole::Filed;
 
 use crate::archive::segment::Segment;
 use crate::archive::shelf::{Series, Shelf};

@@ -57,6 +57,10 @@ fn take_receipt(db: &Transaction, segment: u64, receipt: &Receipt) -> Sql<()> {
     if !adopted {
         understand(db, receipt, id)?;
     }
+    // It was read anew where it lies, which says nothing of its origin.
+    if receipt.outcome == Outcome::Refiled {
+        return Ok(());
+    }
     for filing in &receipt.filings {
         file(db, &receipt.fingerprint, filing, id)?;
     }
@@ -81,7 +85,7 @@ fn message_id(db: &Transaction, receipt: &Receipt) -> Sql<i64> {
     let known: Option<i64> =
         db.prepare_cached("SELECT id FROM messages WHERE digest = ?1")?.query_row([digest.0], |row| row.get(0)).optional()?;
     match known {
-        Some(id) if *outcome == Outcome::Duplicate => Ok(id),
+        Some(id) if matches!(outcome, Outcome::Duplicate | Outcome::Refiled) => Ok(id),
         _ => {
             let values = params![digest.0, key(fingerprint), size, pack, frame.offset, frame.length, position, adopted, journal(receipt)];
             db.prepare_cached(upsert)?.query_row(values, |row| row.get(0))

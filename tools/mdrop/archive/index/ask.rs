@@ -61,9 +61,9 @@ const SAMPLES: u64 = 50;
 const KNOWN: &str = "FROM origins WHERE scope = ?1 AND (state = ?2 OR state = ?3 AND settings IS ?4)
     AND (NOT EXISTS (SELECT 1 FROM lost) OR message IS NULL OR message NOT IN (SELECT m.id FROM messages m JOIN lost USING (pack)))";
 
-const HELD: &str = "m.digest, m.fingerprint, m.size, m.pack, m.frame_offset, m.frame_length, m.position, m.adopted, m.journal";
+pub(super) const HELD: &str = "m.digest, m.fingerprint, m.size, m.pack, m.frame_offset, m.frame_length, m.position, m.adopted, m.journal";
 
-fn held(row: &Row) -> rusqlite::Result<Held> {
+pub(super) fn held(row: &Row) -> rusqlite::Result<Held> {
     let digest = Digest(row.get(0)?);
     let fingerprint: Vec<u8> = row.get(1)?;
     Ok(Held {
