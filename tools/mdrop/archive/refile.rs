@@ -144,8 +144,8 @@ impl Mail {
 /// Gathers mails, and judges each when it can be.
 #[derive(Default)]
 pub struct Refiler {
-    /// Mails of which copies have not come.
-    waiting: HashMap<Fingerprint, Mail>,
+    /// Mails of which copies have not come, and how many copies they have.
+    waiting: HashMap<Fingerprint, (usize, Mail)>,
     /// Mails whose filings change, with the next commit.
     changing: Vec<Mail>,
     queued: HashSet<Fingerprint>,
@@ -195,7 +195,7 @@ impl Refiler {
             return Err(bad("was not routed; mdrop-route comes before"));
         }
         if held.fingerprint == arrival.fingerprint && held.journal == arrival.journal {
-            return self.give(target, arrival.fingerprint, given(&arrival));
+            return self.give(target, arrival.fingerprint, given(&arrival), false);
         }
         self.weight += 1 + given(&arrival).wanted.len();
         self.anew.push(arrival);
@@ -209,7 +209,7 @@ impl Refiler {
     pub fn finish(&mut self, target: &mut Target) -> Result<Outcomes> {
         let mut all = self.flush(target)?;
         // What was taken for another mail may have joined others that wait, so all copies are known only now.
-        let mut waiting: Vec<Mail> = std::mem::take(&mut self.waiting).into_values().collect();
+        let mut waiting: Vec<Mail> = std::mem::take(&mut self.waiting).into_values().map(|(_, mail)| mail).collect();
         waiting.sort_by_key(|mail| mail.given.first().map(|given| given.digest));
         for mail in waiting {
             all.add(self.judge(target, mail)?);
@@ -218,21 +218,18 @@ impl Refiler {
         Ok(all)
     }
 
-    /// One copy of a mail, which is judged if no other is to come.
-    fn give(&mut self, target: &mut Target, fingerprint: Fingerprint, given: Given) -> Result<Outcomes> {
-        let copies = target.archive().index.copies(&fingerprint)?;
-        let only = copies.iter().all(|copy| copy.digest == given.digest);
-        if only && !self.waiting.contains_key(&fingerprint) {
-            return self.judge(target, Mail { fingerprint, given: vec![given] });
-        }
-        let mail = self.waiting.entry(fingerprint).or_insert_with(|| Mail { fingerprint, given: Vec::new() });
+    /// One copy of a mail, which is judged if no other is to come. How many copies there are is asked once, and when one has joined since.
+    fn give(&mut self, target: &mut Target, fingerprint: Fingerprint, given: Given, joined: bool) -> Result<Outcomes> {
+        let known = self.waiting.get(&fingerprint).map(|(copies, _)| *copies).filter(|_| !joined);
+        let copies = known.map_or_else(|| target.archive().index.copies(&fingerprint).map(|copies| copies.len()), Ok)?;
+        let (expected, mail) = self.waiting.entry(fingerprint).or_insert_with(|| (copies, Mail { fingerprint, given: Vec::new() }));
+        *expected = copies;
         mail.given.retain(|other| other.digest != given.digest);
         mail.given.push(given);
-        let all_came = copies.iter().all(|copy| mail.given.iter().any(|given| given.digest == copy.digest));
-        match self.waiting.remove(&fingerprint).filter(|_| all_came) {
-            Some(mail) => self.judge(target, mail),
-            None => Ok(Outcomes::default()),
+        if mail.given.len() < copies {
+            return Ok(Outcomes::default());
         }
+        self.waiting.remove(&fingerprint).map_or_else(|| Ok(Outcomes::default()), |(_, mail)| self.judge(target, mail))
     }
 
     /// Looks what would change; what does is decided for good under the lock of the next commit.
@@ -279,7 +276,7 @@ impl Refiler {
         }
         // They belong to their new mails by now.
         for arrival in &anew {
-            all.add(self.give(target, arrival.fingerprint, given(arrival))?);
+            all.add(self.give(target, arrival.fingerprint, given(arrival), true)?);
         }
         Ok(all)
     }
