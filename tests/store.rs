@@ -494,6 +494,9 @@ fn an_index_that_is_damaged_anywhere_is_made_anew_by_the_next_run() {
         let ran = scene.store(&input);
         assert!(ran.code == 0 || ran.code == 75, "page {page}: {} {}", ran.code, ran.stderr);
         assert_eq!(scene.store(&input).exits(0).receipts().len(), sent.len(), "page {page}");
+        // What only a reader looks at, only a reader finds damaged.
+        let ran = scene.cat(&["--user", "alice@example.com"], b"");
+        assert!(ran.code == 0 || ran.code == 75, "page {page}: {} {}", ran.code, ran.stderr);
         assert_eq!(scene.mail_of("alice@example.com").len(), sent.len(), "page {page}");
         scene.check().exits(0);
     }
@@ -588,4 +591,71 @@ fn an_input_that_cannot_be_read_ends_mdrop_cat() {
     let cat = tools::path_of("mdrop-cat");
     let line = format!("timeout 10 {} --archive archive < . ; test $? = 74", cat.display());
     shell(scene.folder.path(), &line);
+}
+
+/// The archive of a scene, opened by this process.
+fn open(scene: &Scene) -> mdrop::archive::Archive {
+    mdrop::archive::Archive::open(&scene.archive(), None).unwrap()
+}
+
+#[test]
+fn a_receipt_is_read_back_from_the_one_frame_of_the_catalog_in_which_it_stands() {
+    let scene = Scene::new();
+    let sent: Vec<_> = (1..=1500).map(|n| message(n, &mail(n), &["alice@example.com"])).collect();
+    let receipts = scene.store(&stream(&sent)).exits(0).receipts();
+    let archive = open(&scene);
+    let mut places = mdrop::archive::segment::PlaceReader::default();
+    let mut frames = BTreeSet::new();
+    for receipt in &receipts {
+        let place = archive.index.record_place(receipt.digest).unwrap().unwrap();
+        assert_eq!(places.receipt(&archive.shelf, place, receipt.digest).unwrap(), *receipt);
+        frames.insert(place.frame);
+    }
+    assert!(frames.len() > 3, "{frames:?}");
+    // A stranger finds the same with zstd alone.
+    let place = archive.index.record_place(receipts[1499].digest).unwrap().unwrap();
+    let segment = std::fs::read(&scene.files("catalog")[0]).unwrap();
+    let mut frame = zstd::Decoder::new(&segment[usize::try_from(place.frame).unwrap()..]).unwrap().single_frame();
+    let mut lines = Vec::new();
+    std::io::Read::read_to_end(&mut frame, &mut lines).unwrap();
+    assert!(lines.len() <= 256 << 10 && lines.ends_with(b"\n"), "whole lines");
+    let line = lines[usize::try_from(place.position).unwrap()..].split(|b| *b == b'\n').next().unwrap();
+    assert_eq!(mdrop::record::Record::parse(line).unwrap(), mdrop::record::Record::Receipt(Box::new(receipts[1499].clone())));
+}
+
+#[test]
+fn a_place_where_no_receipt_of_the_message_stands_is_an_error_and_no_other_record() {
+    let scene = Scene::new();
+    two_runs(&scene);
+    let archive = open(&scene);
+    let digest = scene.mail_of("alice@example.com").into_iter().next().unwrap();
+    let right = archive.index.record_place(digest).unwrap().unwrap();
+    let mut places = mdrop::archive::segment::PlaceReader::default();
+    places.receipt(&archive.shelf, right, digest).unwrap();
+    for (frame, position) in
+        [(right.frame, 0), (right.frame, right.position + 1), (right.frame, 1 << 40), (right.frame + 1, 0), (1 << 40, 0)]
+    {
+        let wrong = mdrop::archive::segment::RecordPlace { frame, position, ..right };
+        let error = places.receipt(&archive.shelf, wrong, digest).unwrap_err();
+        assert_eq!(error.status(), mdrop::error::Status::Data, "{error}");
+    }
+    assert!(places.receipt(&archive.shelf, right, Digest::of(b"another")).is_err());
+}
+
+#[test]
+fn the_index_names_the_origins_of_a_message_and_the_messages_of_a_mail() {
+    let scene = Scene::new();
+    let copy = |n: u32| [format!("Delivered-To: u{n}@example.com\r\n").as_bytes(), &mail(1)].concat();
+    let (one, other) = (copy(1), copy(2));
+    let to = ["alice@example.com"];
+    let sent = [message(5, &one, &to), message(7, &one, &to), message(9, &other, &to), message(11, &mail(2), &to)];
+    let receipts = scene.store(&stream(&sent)).exits(0).receipts();
+    let archive = open(&scene);
+    let origins = archive.index.origins_of(Digest::of(&one)).unwrap();
+    assert_eq!(origins.iter().map(|(origin, _)| origin).collect::<Vec<_>>(), [&receipts[0].origin, &receipts[1].origin]);
+    assert!(origins.iter().all(|(origin, state)| archive.index.origin(origin).unwrap() == Some(*state)));
+    assert_eq!(archive.index.copies_of(&receipts[0].fingerprint).unwrap(), [Digest::of(&one), Digest::of(&other)]);
+    let mdrop::identity::Place::Imap { mailbox, uidvalidity, .. } = &receipts[0].origin.place else { panic!("not IMAP") };
+    let uids = archive.index.archived_uids(&receipts[0].origin.account, mailbox, *uidvalidity).unwrap();
+    assert_eq!(uids.to_string(), "5,7,9,11");
 }

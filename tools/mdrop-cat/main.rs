@@ -11,6 +11,7 @@ mod zip;
 
 use mdrop::archive::Archive;
 use mdrop::archive::index::Held;
+use mdrop::archive::segment::PlaceReader;
 use mdrop::config::archive_folder;
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Common, Run};
@@ -75,6 +76,8 @@ fn main() -> ExitCode {
             handed_out: HashSet::new(),
             reports: arguments.as_received,
             each_once: arguments.user.is_some() && !arguments.as_received,
+            all: false,
+            records: PlaceReader::default(),
             dry_run: arguments.common.dry_run,
         };
         match &arguments.user {
@@ -108,6 +111,9 @@ struct Cat<'a> {
     reports: bool,
     /// Whether each mail is met only once.
     each_once: bool,
+    /// Whether all mail goes to a stream.
+    all: bool,
+    records: PlaceReader,
     dry_run: bool,
 }
 
@@ -121,7 +127,8 @@ impl Cat<'_> {
         archive.index.each_of_user(user, self.reports, |held, folder| {
             let mail = Some(held.fingerprint);
             let targets = vec![Target { user: None, folder: Some(folder) }];
-            self.hand_out(&Wanted { mail, targets, ..Wanted::of(held) }, run)
+            let flags = self.flags(&held, run)?;
+            self.hand_out(&Wanted { mail, flags, targets, ..Wanted::of(held) }, run)
         })
     }
 
@@ -129,6 +136,7 @@ impl Cat<'_> {
     fn all(&mut self, run: &mut Run) -> Result<()> {
         let archive = self.archive;
         if !self.output.has_folders() {
+            self.all = self.output.is_stream();
             return archive.index.each_message(|held| self.hand_out(&Wanted::of(held), run));
         }
         self.each_once = true;
@@ -139,7 +147,8 @@ impl Cat<'_> {
                 Some(wanted) => wanted.targets.push(target),
                 None => {
                     let mail = Some(held.fingerprint);
-                    let next = Wanted { mail, targets: vec![target], ..Wanted::of(held) };
+                    let flags = self.flags(&held, run)?;
+                    let next = Wanted { mail, flags, targets: vec![target], ..Wanted::of(held) };
                     if let Some(wanted) = waiting.replace(next) {
                         self.hand_out(&wanted, run)?;
                     }
@@ -148,6 +157,21 @@ impl Cat<'_> {
             Ok(())
         })?;
         waiting.map_or(Ok(()), |wanted| self.hand_out(&wanted, run))
+    }
+
+    /// The flags that the message's receipt in the catalog has; only a Maildir has room for them. A damaged segment costs the flags alone.
+    fn flags(&mut self, held: &Held, run: &mut Run) -> Result<Vec<String>> {
+        if !matches!(self.output, Output::Maildirs(..)) {
+            return Ok(Vec::new());
+        }
+        match self.records.receipt(&self.archive.shelf, held.record, held.digest) {
+            Ok(receipt) => Ok(receipt.flags),
+            Err(e) if is_damage(&e) => {
+                run.fail(&e.with_status(Status::Data).about(held.digest.to_string()));
+                Ok(Vec::new())
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// What the receipts on standard input name. Other records are passed over.
@@ -232,9 +256,9 @@ impl Cat<'_> {
         Err(damage)
     }
 
-    /// In a stream, a message is said to lie where it was seen last; its pack says where it was first.
+    /// In a stream of all mail, a message is said to lie where it was seen last; its pack says where it was first.
     fn described(&self, meta: Meta) -> Result<Meta> {
-        if !self.output.is_stream() {
+        if !self.all {
             return Ok(meta);
         }
         let newest = self.archive.index.newest_origin(meta.digest)?;

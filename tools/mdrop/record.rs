@@ -317,6 +317,18 @@ pub struct Receipt {
     pub outcome: Outcome,
 }
 
+impl Receipt {
+    /// When the mail was written, as far as that can be believed: its Date field, where that can be read and is not later than a day after
+    /// the server received it, or else it was archived; without such a field, when it was received, or else archived.
+    #[must_use]
+    pub fn mail_date(&self) -> Time {
+        const DAY: i64 = 86_400;
+        let came = self.received.unwrap_or(self.archived);
+        let written = self.date.as_ref().and_then(|date| Time::from_mail(date.as_bytes()));
+        written.filter(|written| written.unix() <= came.unix().saturating_add(DAY)).unwrap_or(came)
+    }
+}
+
 /// Not archived, and why. Its origin is asked again only when the routing settings that said so change.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Refusal {
@@ -679,6 +691,11 @@ impl<R: BufRead> RecordReader<R> {
     pub fn new(input: R) -> Self {
         Self { input, line: Vec::new(), number: 0 }
     }
+
+    /// What it reads, which stands behind the last record that was read.
+    pub fn input(&mut self) -> &mut R {
+        &mut self.input
+    }
 }
 
 impl<R: BufRead> Iterator for RecordReader<R> {
@@ -722,6 +739,29 @@ mod tests {
         let failure = Failure { v: V1, origin: Some(origin), why: "x".into(), status: 65 };
         let record = Record::Failure(Box::new(failure));
         assert_eq!(Record::parse(&record.to_line()?)?, record);
+        Ok(())
+    }
+
+    #[test]
+    fn a_mail_is_dated_by_its_date_field_unless_that_is_later_than_a_day_after_it_came() -> Result<()> {
+        let line = r#"{"v":1,"account":"a","uidl":"x","digest":"D","fingerprint":"D","size":1,"archived":"2026-11-23T00:00:00Z","archive":"x",
+            "segment":1,"pack":1,"frame":{"offset":0,"length":1},"position":0,"filings":[],"outcome":"new","origin":{"account":"a","uidl":"x"}}"#;
+        let receipt: Receipt =
+            serde_json::from_str(&line.replace('D', &Digest::of(b"").to_string())).map_err(|e| Error::new(Status::Data, e.to_string()))?;
+        let received = Some("2026-11-20T12:00:00Z".parse::<Time>()?);
+        let cases = [
+            (Some("Fri, 20 Nov 2026 10:00:00 +0100"), received, "2026-11-20T09:00:00Z"),
+            (Some("Sat, 21 Nov 2026 12:00:00 +0000"), received, "2026-11-21T12:00:00Z"),
+            (Some("Sat, 21 Nov 2026 12:00:01 +0000"), received, "2026-11-20T12:00:00Z"),
+            (Some("Tue, 24 Nov 2026 00:00:00 +0000"), None, "2026-11-24T00:00:00Z"),
+            (Some("Tue, 24 Nov 2026 00:00:01 +0000"), None, "2026-11-23T00:00:00Z"),
+            (Some("yesterday"), received, "2026-11-20T12:00:00Z"),
+            (None, None, "2026-11-23T00:00:00Z"),
+        ];
+        for (date, received, expected) in cases {
+            let receipt = Receipt { date: date.map(Octets::from), received, ..receipt.clone() };
+            assert_eq!(receipt.mail_date().to_string(), expected, "{date:?}");
+        }
         Ok(())
     }
 

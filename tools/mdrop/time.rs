@@ -3,6 +3,7 @@
 //! Seconds, because INTERNALDATE has no more and because a stream must compare equal after a round trip.
 
 use crate::error::{Error, Result, Status};
+use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::borrow::Cow;
@@ -15,6 +16,9 @@ pub struct Time(i64);
 
 /// Years 0000 to 9999, which is what RFC 3339 can write.
 const RANGE: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_207_200;
+
+/// How long the value of a Date field may be, in octets.
+const LONGEST_DATE: usize = 200;
 
 impl Time {
     /// The system's clock now.
@@ -49,6 +53,19 @@ impl Time {
         let civil = jiff::civil::DateTime::new(year, month, day, hour, minute, second.min(59), 0).ok()?;
         let local = civil.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second();
         Some(Self::from_unix(local - zone_offset(zone.trim())?))
+    }
+
+    /// Reads a Date field's value, obsolete zones and comments included (RFC 5322 sections 3.3 and 4.3). jiff reads it; mailparse's reader
+    /// counts up to a year one by one and takes as long as the sender likes.
+    #[must_use]
+    pub fn from_mail(value: &[u8]) -> Option<Self> {
+        let value = value.trim_ascii();
+        if value.len() > LONGEST_DATE {
+            return None;
+        }
+        let unfolded: Vec<u8> = value.iter().map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }).collect();
+        let parsed = DateTimeParser::new().relaxed_weekday(true).parse_timestamp(unfolded).ok()?;
+        Some(Self::from_unix(parsed.as_second()))
     }
 
     /// The form of ctime(3) without its newline, as the `From ` line of an mbox has it: `Sun Nov 22 18:54:00 2026`.
@@ -112,6 +129,27 @@ mod tests {
         assert_eq!(Time::from_imap("31-Dec-1999 23:59:60 -0800").map(|t| t.to_string()).as_deref(), Some("2000-01-01T07:59:59Z"));
         for bad in ["", "x", "32-Jan-2026 00:00:00 +0000", "1-Feb-2026 03:04 +0000", "1-Feb-2026 03:04:05 UTC"] {
             assert_eq!(Time::from_imap(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn dates_are_read_as_servers_write_them() {
+        let cases = [
+            ("Mon, 23 Nov 2026 10:00:00 +0100", Some("2026-11-23T09:00:00Z")),
+            ("Mon, 23 Nov 2026 10:00:00 +0100 (CET)", Some("2026-11-23T09:00:00Z")),
+            ("Tue, 23 Nov 2026 10:00:00 -0000", Some("2026-11-23T10:00:00Z")),
+            ("23 Nov 26 10:00 EST", Some("2026-11-23T15:00:00Z")),
+            ("Mon, 23 Nov 2026\r\n\t10:00:00 GMT", Some("2026-11-23T10:00:00Z")),
+            ("Mon,  2 Nov 2026 10:00:00 +0000 (envelope-from <a@b.example>)", Some("2026-11-02T10:00:00Z")),
+            ("Mon, 2 Nov 1998 23:59:60 +0000", Some("1998-11-02T23:59:59Z")),
+            ("Mon, 32 Nov 2026 10:00:00 +0000", None),
+            ("Mon, 2 Nov 999999999999999999999 10:00:00 +0000", None),
+            ("Mon, 2 Nov 2026 10:00:00 +9999", None),
+            ("yesterday", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Time::from_mail(text.as_bytes()).map(|time| time.to_string()).as_deref(), expected, "{text}");
         }
     }
 

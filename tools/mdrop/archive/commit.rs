@@ -191,10 +191,10 @@ impl Writer {
 
     /// Writes a segment and lets its number appear: the commit. Then the index is told; one that can't be told catches up later.
     fn append(&mut self, header: &SegmentHeader, records: &[Record]) -> Result<()> {
-        let (file, blake3) = segment::write(&self.archive.shelf, header, records)?;
-        if !self.archive.shelf.put(&file, Series::Segment, header.segment)? {
+        let written = segment::write(&self.archive.shelf, header, records)?;
+        if !self.archive.shelf.put(&written.file, Series::Segment, header.segment)? {
             return Err(Error::new(Status::Software, "appeared while the lock was held").about(Series::Segment.name(header.segment)));
         }
-        self.archive.index.apply(header.segment, blake3, header.pack, records)
+        self.archive.index.apply(header.segment, written.blake3, header.pack, written.places.into_iter().zip(records))
     }
 }

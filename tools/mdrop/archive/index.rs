@@ -6,6 +6,9 @@
 
 mod apply;
 mod ask;
+mod known;
+mod names;
+mod tables;
 mod whole;
 
 pub use ask::{Held, OriginState};
@@ -22,32 +25,10 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-
-/// Changes whenever the tables do; another number means: make it anew.
-const SCHEMA: i64 = 3;
+use tables::{INDEXES, SCHEMA, TABLES};
 
 /// How long another process may keep the index busy.
 const BUSY: Duration = Duration::from_mins(2);
-
-const TABLES: &str = "
-CREATE TABLE applied (one INTEGER PRIMARY KEY CHECK (one = 1), archive TEXT NOT NULL, segment INTEGER NOT NULL, blake3 BLOB);
-CREATE TABLE packs (pack INTEGER PRIMARY KEY, segment INTEGER NOT NULL, size INTEGER NOT NULL);
-CREATE TABLE messages (
-  id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, fingerprint BLOB NOT NULL, size INTEGER NOT NULL, pack INTEGER NOT NULL,
-  frame_offset INTEGER NOT NULL, frame_length INTEGER NOT NULL, position INTEGER NOT NULL, adopted INTEGER NOT NULL, journal TEXT);
-CREATE INDEX reports ON messages (fingerprint) WHERE journal IS NOT NULL;
-CREATE TABLE scopes (
-  id INTEGER PRIMARY KEY, account TEXT NOT NULL, login TEXT NOT NULL, kind INTEGER NOT NULL, mailbox BLOB NOT NULL, uidvalidity INTEGER NOT NULL,
-  UNIQUE (account, login, kind, mailbox, uidvalidity));
-CREATE TABLE origins (
-  scope INTEGER NOT NULL, name NOT NULL, state INTEGER NOT NULL, message INTEGER, segment INTEGER NOT NULL, archived INTEGER NOT NULL,
-  server_size INTEGER, received INTEGER, settings BLOB, PRIMARY KEY (scope, name)) WITHOUT ROWID;
-CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE filings (
-  user INTEGER NOT NULL, fingerprint BLOB NOT NULL, role INTEGER NOT NULL, folder TEXT NOT NULL, message INTEGER NOT NULL,
-  PRIMARY KEY (user, fingerprint, role)) WITHOUT ROWID;
-CREATE TABLE damaged (segment INTEGER PRIMARY KEY, why TEXT NOT NULL);
-";
 
 /// The open index of one archive.
 pub struct Index {
@@ -141,7 +122,7 @@ impl Index {
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
         let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(wrong)?;
         if version == 0 {
-            transaction.execute_batch(TABLES).map_err(wrong)?;
+            transaction.execute_batch(TABLES).and_then(|()| transaction.execute_batch(INDEXES)).map_err(wrong)?;
             transaction.execute("INSERT INTO applied VALUES (1, ?1, 0, NULL)", [&self.archive]).map_err(wrong)?;
             transaction.pragma_update(None, "user_version", SCHEMA).map_err(wrong)?;
         }
@@ -200,9 +181,9 @@ impl Index {
 
     fn apply_segment(&mut self, number: u64, segment: Segment) -> Result<()> {
         let (blake3, pack) = (segment.blake3, segment.header.pack);
-        let records: Result<Vec<_>> = segment.collect();
+        let records: Result<Vec<_>> = segment.placed().collect();
         match records {
-            Ok(records) => self.apply(number, blake3, pack, &records),
+            Ok(records) => self.apply(number, blake3, pack, records.iter().map(|(place, record)| (*place, record))),
             Err(e) => self.note_damaged(number, &e),
         }
     }

@@ -27,10 +27,24 @@ pub struct PackWriter {
 }
 
 /// The unfinished file, with the BLAKE3 and the size of what was written.
-struct Hashing {
+pub(super) struct Hashing {
     file: Unfinished,
     hasher: blake3::Hasher,
-    size: u64,
+    /// The octets written so far.
+    pub(super) size: u64,
+}
+
+impl Hashing {
+    /// A file in tmp/.
+    pub(super) fn create(shelf: &Shelf) -> Result<Self> {
+        Ok(Self { file: shelf.create()?, hasher: blake3::Hasher::new(), size: 0 })
+    }
+
+    /// Syncs the file; returns it, its size and its BLAKE3.
+    pub(super) fn finish(self) -> Result<(Unfinished, u64, Digest)> {
+        self.file.sync()?;
+        Ok((self.file, self.size, Digest(*self.hasher.finalize().as_bytes())))
+    }
 }
 
 impl Write for Hashing {
@@ -76,8 +90,7 @@ impl PackWriter {
     /// # Errors
     /// [`Status::CantCreate`].
     pub fn create(shelf: &Shelf, level: i32) -> Result<Self> {
-        let output = Hashing { file: shelf.create()?, hasher: blake3::Hasher::new(), size: 0 };
-        Ok(Self { output, level })
+        Ok(Self { output: Hashing::create(shelf)?, level })
     }
 
     /// Opens a frame that will hold about `size` octets.
@@ -101,8 +114,7 @@ impl PackWriter {
     /// # Errors
     /// What syncing reports.
     pub fn finish(self) -> Result<(Unfinished, u64, Digest)> {
-        self.output.file.sync()?;
-        Ok((self.output.file, self.output.size, Digest(*self.output.hasher.finalize().as_bytes())))
+        self.output.finish()
     }
 }
 

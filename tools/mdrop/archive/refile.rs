@@ -7,7 +7,7 @@
 use crate::archive::commit::Writer;
 use crate::archive::decide::{Decision, routing};
 use crate::archive::index::{Filed, Held};
-use crate::archive::segment::SegmentHeader;
+use crate::archive::segment::{PlaceReader, SegmentHeader};
 use crate::archive::{Archive, Arrival};
 use crate::error::{Error, Result, Status};
 use crate::identity::{Digest, Fingerprint};
@@ -320,7 +320,11 @@ fn take_anew(
     let digest = arrival.meta.digest;
     let Some(held) = archive.index.message(digest)? else { return Ok(Vec::new()) };
     let place = (held.pack, held.frame, held.position);
-    let receipt = Decision::new(archive, header, HashMap::new()).receipt(arrival, Outcome::Refiled, place, Vec::new());
+    let mut receipt = Decision::new(archive, header, HashMap::new()).receipt(arrival, Outcome::Refiled, place, Vec::new());
+    // A pack does not say what its message looked like on the server; the former receipt does, if it can be read.
+    if let Ok(former) = PlaceReader::default().receipt(&archive.shelf, held.record, digest) {
+        (receipt.flags, receipt.server_size) = (former.flags, former.server_size);
+    }
     let mut records = vec![Record::Receipt(Box::new(receipt))];
     if let Some((mail, verdict)) = leave(archive, arrival)? {
         records.extend(verdict.records(mail.fingerprint, header.time));

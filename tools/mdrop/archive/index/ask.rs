@@ -1,12 +1,12 @@
 //! What the tools ask the index.
 
-use super::apply::{ADOPTED, ARCHIVED, PURGED, REFUSED, from_key, key, origin_name, role, scope};
+use super::tables::{ADOPTED, ARCHIVED, PURGED, REFUSED, from_key, from_role, key, origin_from, origin_name, role, scope};
 use super::{Index, wrong};
-use crate::archive::shelf::Series;
+use crate::archive::segment::RecordPlace;
 use crate::error::Result;
 use crate::identity::{Account, Digest, Fingerprint, Origin, UidValidity};
 use crate::octets::Octets;
-use crate::record::{Filing, Frame, Known, Role, Sample, V1};
+use crate::record::{Filing, Frame, Role};
 use crate::stream::Journal;
 use crate::time::Time;
 use crate::uids::UidSet;
@@ -31,6 +31,8 @@ pub struct Held {
     pub adopted: bool,
     /// What it is a journal report of, and where its inner message lies.
     pub journal: Option<Journal>,
+    /// Where its receipt stands in the catalog: the first, or a later one that says more.
+    pub record: RecordPlace,
 }
 
 /// What is known of an origin.
@@ -54,14 +56,29 @@ pub struct OriginState {
     pub refused_by: Option<Digest>,
 }
 
-/// How many of a mailbox's newest messages stand in `known` as samples, and about how many of the others.
-const SAMPLES: u64 = 50;
+/// That a message m has the digest ?1.
+const IS_DIGEST: &str = "substr(m.digest, 1, 8) = substr(?1, 1, 8) AND m.digest = ?1";
+/// The columns of [`held`], of messages m and their mails x.
+pub(super) const HELD: &str = "m.digest, x.fingerprint, m.size, m.pack, m.frame_offset, m.frame_length, m.position, m.adopted, m.journal,
+    m.segment, m.record_frame, m.record_position";
+/// How many they are.
+pub(super) const HELD_COLUMNS: usize = 12;
+/// The columns of [`state`], of origins o and their messages m.
+const STATE: &str = "m.digest, o.segment, o.archived, o.state, o.settings, o.server_size, o.received";
 
-/// Which origins of a scope are known: archived in a pack that is there, or refused under the settings in force.
-const KNOWN: &str = "FROM origins WHERE scope = ?1 AND (state = ?2 OR state = ?3 AND settings IS ?4)
-    AND (NOT EXISTS (SELECT 1 FROM lost) OR message IS NULL OR message NOT IN (SELECT m.id FROM messages m JOIN lost USING (pack)))";
-
-pub(super) const HELD: &str = "m.digest, m.fingerprint, m.size, m.pack, m.frame_offset, m.frame_length, m.position, m.adopted, m.journal";
+fn state(row: &Row) -> rusqlite::Result<OriginState> {
+    let state: i64 = row.get(3)?;
+    Ok(OriginState {
+        digest: row.get::<_, Option<[u8; 32]>>(0)?.map(Digest),
+        segment: row.get(1)?,
+        archived: Time::from_unix(row.get(2)?),
+        purged: state == PURGED,
+        adopted: state == ADOPTED,
+        server_size: row.get(5)?,
+        received: row.get::<_, Option<i64>>(6)?.map(Time::from_unix),
+        refused_by: row.get::<_, Option<[u8; 32]>>(4)?.map(Digest).filter(|_| state == REFUSED),
+    })
+}
 
 pub(super) fn held(row: &Row) -> rusqlite::Result<Held> {
     let digest = Digest(row.get(0)?);
@@ -75,6 +92,7 @@ pub(super) fn held(row: &Row) -> rusqlite::Result<Held> {
         position: row.get(6)?,
         adopted: row.get(7)?,
         journal: row.get::<_, Option<String>>(8)?.and_then(|json| serde_json::from_str(&json).ok()),
+        record: RecordPlace { segment: row.get(9)?, frame: row.get(10)?, position: row.get(11)? },
     })
 }
 
@@ -84,7 +102,8 @@ impl Index {
     /// # Errors
     /// What SQLite reports.
     pub fn message(&self, digest: Digest) -> Result<Option<Held>> {
-        let mut asked = self.db.prepare_cached(&format!("SELECT {HELD} FROM messages m WHERE digest = ?1")).map_err(wrong)?;
+        let select = &format!("SELECT {HELD} FROM messages m JOIN mails x ON x.id = m.mail WHERE {IS_DIGEST}");
+        let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
         asked.query_row([digest.0], held).optional().map_err(wrong)
     }
 
@@ -94,23 +113,13 @@ impl Index {
     /// What SQLite reports.
     pub fn origin(&self, origin: &Origin) -> Result<Option<OriginState>> {
         let (kind, mailbox, uidvalidity) = scope(origin);
-        let select = "SELECT m.digest, o.segment, o.archived, o.state, o.settings, o.server_size, o.received FROM origins o LEFT JOIN messages m ON m.id = o.message
-            WHERE o.name = ?6 AND o.scope = (SELECT id FROM scopes WHERE account = ?1 AND login = ?2 AND kind = ?3 AND mailbox = ?4 AND uidvalidity = ?5)";
+        let select = &format!(
+            "SELECT {STATE} FROM origins o LEFT JOIN messages m ON m.id = o.message WHERE o.name = ?6 AND o.scope =
+             (SELECT id FROM scopes WHERE account = ?1 AND login = ?2 AND kind = ?3 AND mailbox = ?4 AND uidvalidity = ?5)"
+        );
         let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
         let values = params![origin.account.name, origin.account.login, kind, mailbox, uidvalidity, origin_name(origin)];
-        let found = asked.query_row(values, |row| {
-            let state: i64 = row.get(3)?;
-            Ok(OriginState {
-                digest: row.get::<_, Option<[u8; 32]>>(0)?.map(Digest),
-                segment: row.get(1)?,
-                archived: Time::from_unix(row.get(2)?),
-                purged: state == PURGED,
-                adopted: state == ADOPTED,
-                server_size: row.get(5)?,
-                received: row.get::<_, Option<i64>>(6)?.map(Time::from_unix),
-                refused_by: row.get::<_, Option<[u8; 32]>>(4)?.map(Digest).filter(|_| state == REFUSED),
-            })
-        });
+        let found = asked.query_row(values, state);
         found.optional().map_err(wrong)
     }
 
@@ -119,8 +128,9 @@ impl Index {
     /// # Errors
     /// What SQLite reports.
     pub fn is_filed(&self, user: &str, fingerprint: &Fingerprint, as_what: Role) -> Result<bool> {
-        let select = "SELECT 1 FROM filings f JOIN messages m ON m.id = f.message AND m.adopted = 0
-            WHERE f.user = (SELECT id FROM users WHERE name = ?1) AND f.fingerprint = ?2 AND f.role = ?3";
+        let select = "SELECT 1 FROM mails x CROSS JOIN filings f ON f.user = (SELECT id FROM users WHERE name = ?1) AND f.date = x.date
+            AND f.mail = x.id AND f.role = ?3 CROSS JOIN messages m ON m.id = f.message AND m.adopted = 0
+            WHERE substr(x.fingerprint, 1, 8) = substr(?2, 1, 8) AND x.fingerprint = ?2";
         let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
         asked.exists(params![user, key(fingerprint), role(as_what)]).map_err(wrong)
     }
@@ -130,13 +140,13 @@ impl Index {
     /// # Errors
     /// What SQLite reports.
     pub fn filings_of(&self, digest: Digest) -> Result<Vec<Filing>> {
-        // The users one by one: filings are found by user and fingerprint, and by nothing else.
-        let select = "SELECT u.name, f.role, f.folder FROM messages m CROSS JOIN users u
-            CROSS JOIN filings f ON f.user = u.id AND f.fingerprint = m.fingerprint AND f.message = m.id WHERE m.digest = ?1";
+        let select = &format!(
+            "SELECT u.name, f.role, d.name FROM messages m CROSS JOIN filings f ON f.mail = m.mail AND f.message = m.id
+             JOIN users u ON u.id = f.user JOIN folders d ON d.id = f.folder WHERE {IS_DIGEST} ORDER BY u.id, f.role"
+        );
         let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
         let rows = asked.query_map(params![digest.0], |row| {
-            let as_what = if row.get::<_, i64>(1)? == role(Role::Sender) { Role::Sender } else { Role::Recipient };
-            Ok(Filing { user: row.get(0)?, folder: row.get(2)?, role: as_what, evidence: None })
+            Ok(Filing { user: row.get(0)?, folder: row.get(2)?, role: from_role(row.get(1)?), evidence: None })
         });
         rows.and_then(Iterator::collect).map_err(wrong)
     }
@@ -150,19 +160,20 @@ impl Index {
         // A user who is sender and recipient has one copy: the delivered one.
         let filed = |which: &str| {
             format!(
-                "SELECT {HELD}, f.folder FROM filings f JOIN messages m ON {which} WHERE f.user = (SELECT id FROM users WHERE name = ?1)
-                 AND (f.role = 1 OR NOT EXISTS (SELECT 1 FROM filings g WHERE g.user = f.user AND g.fingerprint = f.fingerprint AND g.role = 1))"
+                "SELECT {HELD}, d.name FROM filings f JOIN messages m ON {which} JOIN mails x ON x.id = m.mail JOIN folders d ON d.id = f.folder
+                 WHERE f.user = (SELECT id FROM users WHERE name = ?1) AND (f.role = 1 OR NOT EXISTS
+                 (SELECT 1 FROM filings g WHERE g.user = f.user AND g.date = f.date AND g.mail = f.mail AND g.role = 1))"
             )
         };
         let mut select = filed("m.id = f.message");
         if reports {
-            select = format!("{select} UNION {}", filed("m.fingerprint = f.fingerprint AND m.journal IS NOT NULL"));
+            select = format!("{select} UNION {}", filed("m.mail = f.mail AND m.journal IS NOT NULL"));
         }
         let select = format!("{select} ORDER BY pack, frame_offset, position");
         let mut asked = self.db.prepare(&select).map_err(wrong)?;
         let mut rows = asked.query([user]).map_err(wrong)?;
         while let Some(row) = rows.next().map_err(wrong)? {
-            each(held(row).map_err(wrong)?, row.get(9).map_err(wrong)?)?;
+            each(held(row).map_err(wrong)?, row.get(HELD_COLUMNS).map_err(wrong)?)?;
         }
         Ok(())
     }
@@ -213,92 +224,55 @@ impl Index {
         rows.and_then(Iterator::collect).map_err(wrong)
     }
 
-    /// What `mdrop-store --known` prints for an account: what is archived, and what was refused under `settings`.
+    /// Where the receipt of the message with this digest stands: the first, or a later one that says more. Its filings are those that it
+    /// added, and its place in the pack is where the message lay then.
     ///
     /// # Errors
-    /// What SQLite reports, and what `each` does.
-    pub fn each_known(&self, account: &Account, settings: Option<Digest>, mut each: impl FnMut(Known) -> Result<()>) -> Result<()> {
-        self.note_lost_packs()?;
-        let select = "SELECT id, kind, mailbox, uidvalidity FROM scopes WHERE account = ?1 AND login = ?2 ORDER BY id";
-        let mut asked = self.db.prepare(select).map_err(wrong)?;
-        let rows = asked
-            .query_map(params![account.name, account.login], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?, row.get(3)?)));
-        let scopes: Vec<(i64, i64, Vec<u8>, u32)> = rows.and_then(Iterator::collect).map_err(wrong)?;
-        for (id, kind, mailbox, uidvalidity) in scopes {
-            let mut known = Known {
-                v: V1,
-                account: account.name.clone(),
-                login: account.login.clone(),
-                mailbox: (kind != 1).then(|| mailbox.into()),
-                uidvalidity: (kind == 0).then_some(UidValidity(uidvalidity)),
-                uids: UidSet::new(),
-                samples: Vec::new(),
-                uidl: None,
-                server_size: None,
-                path: None,
-            };
-            if kind == 0 {
-                self.known_uids(id, settings, &mut known)?;
-                if !known.uids.is_empty() {
-                    each(known)?;
-                }
-            } else {
-                self.known_names(id, settings, &known, kind == 1, &mut each)?;
-            }
-        }
-        Ok(())
+    /// What SQLite reports.
+    pub fn record_place(&self, digest: Digest) -> Result<Option<RecordPlace>> {
+        Ok(self.message(digest)?.map(|held| held.record))
     }
 
-    /// Puts into a temporary table the packs that segments name and that are gone or shorter than they were: what was in them is not known.
-    fn note_lost_packs(&self) -> Result<()> {
-        self.db.execute_batch("CREATE TEMP TABLE IF NOT EXISTS lost (pack INTEGER PRIMARY KEY); DELETE FROM lost").map_err(wrong)?;
-        let mut asked = self.db.prepare("SELECT pack, size FROM packs").map_err(wrong)?;
-        let named: rusqlite::Result<Vec<(u64, u64)>> =
-            asked.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect);
-        for (pack, size) in named.map_err(wrong)? {
-            if self.shelf.size(Series::Pack, pack)?.is_none_or(|now| now < size) {
-                self.db.execute("INSERT INTO lost VALUES (?1)", [pack]).map_err(wrong)?;
-            }
-        }
-        Ok(())
+    /// The messages of a mail, in the order in which they came.
+    ///
+    /// # Errors
+    /// What SQLite reports.
+    pub fn copies_of(&self, fingerprint: &Fingerprint) -> Result<Vec<Digest>> {
+        let select = "SELECT m.digest FROM mails x CROSS JOIN messages m ON m.mail = x.id
+            WHERE substr(x.fingerprint, 1, 8) = substr(?1, 1, 8) AND x.fingerprint = ?1 ORDER BY m.id";
+        let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
+        let rows = asked.query_map([key(fingerprint)], |row| row.get(0).map(Digest));
+        rows.and_then(Iterator::collect).map_err(wrong)
     }
 
-    fn known_uids(&self, scope: i64, settings: Option<Digest>, known: &mut Known) -> Result<()> {
-        let values = params![scope, ARCHIVED, REFUSED, settings.map(|s| s.0)];
-        let total: u64 = self.db.query_row(&format!("SELECT count(*) {KNOWN}"), values, |row| row.get(0)).map_err(wrong)?;
-        let mut asked = self.db.prepare(&format!("SELECT name, server_size, received {KNOWN} ORDER BY name")).map_err(wrong)?;
-        let mut rows = asked.query(values).map_err(wrong)?;
-        let every = (total / SAMPLES).max(1);
-        for n in 0.. {
-            let Some(row) = rows.next().map_err(wrong)? else { break };
-            let uid: u32 = row.get(0).map_err(wrong)?;
-            known.uids.insert(uid);
-            if n + SAMPLES >= total || n % every == 0 {
-                let received: Option<i64> = row.get(2).map_err(wrong)?;
-                let sample = Sample { uid, server_size: row.get(1).map_err(wrong)?, received: received.map(Time::from_unix) };
-                known.samples.extend((sample.server_size.is_some() || sample.received.is_some()).then_some(sample));
-            }
-        }
-        Ok(())
+    /// The origins at which the message with this digest was last seen, and what is known of them.
+    ///
+    /// # Errors
+    /// What SQLite reports.
+    pub fn origins_of(&self, digest: Digest) -> Result<Vec<(Origin, OriginState)>> {
+        let select = &format!(
+            "SELECT {STATE}, s.account, s.login, s.kind, s.mailbox, s.uidvalidity, o.name FROM messages m
+             CROSS JOIN origins o ON o.message = m.id JOIN scopes s ON s.id = o.scope WHERE {IS_DIGEST} ORDER BY o.scope, o.name"
+        );
+        let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
+        let rows = asked.query_map([digest.0], |row| {
+            let account = Account { name: row.get(7)?, login: row.get(8)? };
+            let origin = origin_from(account, row.get(9)?, row.get::<_, Vec<u8>>(10)?.into(), row.get(11)?, row.get(12)?);
+            Ok((origin, state(row)?))
+        });
+        rows.and_then(Iterator::collect).map_err(wrong)
     }
 
-    fn known_names(
-        &self,
-        scope: i64,
-        settings: Option<Digest>,
-        like: &Known,
-        pop3: bool,
-        each: &mut impl FnMut(Known) -> Result<()>,
-    ) -> Result<()> {
-        let mut asked = self.db.prepare(&format!("SELECT name, server_size {KNOWN} ORDER BY name")).map_err(wrong)?;
-        let mut rows = asked.query(params![scope, ARCHIVED, REFUSED, settings.map(|s| s.0)]).map_err(wrong)?;
-        while let Some(row) = rows.next().map_err(wrong)? {
-            let name = Octets::from(row.get::<_, Vec<u8>>(0).map_err(wrong)?);
-            let server_size = row.get(1).map_err(wrong)?;
-            let (uidl, path) = if pop3 { (Some(name), None) } else { (None, Some(name)) };
-            each(Known { uidl, server_size, path, ..like.clone() })?;
-        }
-        Ok(())
+    /// The UIDs of a mailbox that are archived and neither purged nor refused; whether their packs are there is not asked.
+    ///
+    /// # Errors
+    /// What SQLite reports.
+    pub fn archived_uids(&self, account: &Account, mailbox: &Octets, uidvalidity: UidValidity) -> Result<UidSet> {
+        let select = "SELECT name FROM origins WHERE state = ?1 AND scope =
+            (SELECT id FROM scopes WHERE account = ?2 AND login = ?3 AND kind = 0 AND mailbox = ?4 AND uidvalidity = ?5) ORDER BY name";
+        let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
+        let rows = asked.query_map(params![ARCHIVED, account.name, account.login, mailbox.as_bytes(), uidvalidity.0], |row| row.get(0));
+        rows.and_then(Iterator::collect).map_err(wrong)
     }
 
     /// How many messages the archive holds, and their octets.
