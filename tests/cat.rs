@@ -54,7 +54,8 @@ fn mail(n: u32) -> Vec<u8> {
 /// The files below a folder, by their paths in it.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let all = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.unwrap()).filter(|entry| entry.file_type().is_file());
-    all.map(|entry| (entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned(), std::fs::read(entry.path()).unwrap())).collect()
+    all.map(|entry| (entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned(), std::fs::read(entry.path()).unwrap()))
+        .collect()
 }
 
 /// What Dovecot makes of a message: NUL becomes 0x80, and a bare LF gets its CR.
@@ -101,11 +102,13 @@ fn dovecot_serves_a_restored_maildir_with_its_folders_messages_flags_and_dates()
     }
     let mut client = Client::login(dovecot.imap, "alice");
     let lines = client.ask("LIST \"\" *").into_iter().filter(|(text, _)| !text.contains("\\Noselect"));
-    let listed: BTreeSet<String> = lines.filter_map(|(text, _)| Some(text.strip_prefix("* LIST ")?.split_once("\"/\" ")?.1.trim_matches('"').to_owned())).collect();
+    let listed: BTreeSet<String> =
+        lines.filter_map(|(text, _)| Some(text.strip_prefix("* LIST ")?.split_once("\"/\" ")?.1.trim_matches('"').to_owned())).collect();
     for (folder, wanted) in wanted {
         let wire = mdrop::utf7::encode(&folder);
         let plain = !folder.contains(['.', '~']);
-        let found: Vec<&String> = listed.iter().filter(|name| if plain { **name == wire } else { !FOLDERS.contains(&name.as_str()) }).collect();
+        let found: Vec<&String> =
+            listed.iter().filter(|name| if plain { **name == wire } else { !FOLDERS.contains(&name.as_str()) }).collect();
         assert!(plain && found.len() == 1 || found.len() >= 3, "{folder}: {found:?} of {listed:?}");
         let served = found.into_iter().map(|name| served(&mut client, name)).find(|served| *served == wanted);
         assert!(served.is_some(), "{folder}");
@@ -118,7 +121,8 @@ fn served(client: &mut Client, mailbox: &str) -> BTreeSet<(Vec<u8>, String, i64)
     let mut rows = BTreeSet::new();
     for (text, mut literals) in client.ask("UID FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])") {
         let Some((_, rest)) = text.split_once("FLAGS (") else { continue };
-        let mut flags: Vec<&str> = rest.split(')').next().unwrap().split(' ').filter(|flag| !flag.is_empty() && *flag != "\\Recent").collect();
+        let mut flags: Vec<&str> =
+            rest.split(')').next().unwrap().split(' ').filter(|flag| !flag.is_empty() && *flag != "\\Recent").collect();
         flags.sort_unstable();
         let date = text.split_once("INTERNALDATE \"").unwrap().1.split('"').next().unwrap();
         rows.insert((literals.pop().unwrap(), flags.join(" "), Time::from_imap(date).unwrap().unix()));
@@ -151,7 +155,10 @@ fn a_maildir_gets_only_what_is_new_whatever_the_mail_program_has_done() {
 
 #[test]
 fn folders_with_hostile_names_stay_in_their_place_and_apart_in_every_form() {
-    let names = ["", ".", "..", "../x", "/etc", "a/../b", "cur", "new", "tmp", "~", "a.b", "a_b", "a/b", "a//b", "a\0b", "end.", "end", "CON", "INBOX", "Sent", "sent", ".tmp"];
+    let names = [
+        "", ".", "..", "../x", "/etc", "a/../b", "cur", "new", "tmp", "~", "a.b", "a_b", "a/b", "a//b", "a\0b", "end.", "end", "CON",
+        "INBOX", "Sent", "sent", ".tmp",
+    ];
     let long = [format!("{}1", "y".repeat(300)), format!("{}2", "y".repeat(300))];
     let folders: Vec<&str> = names.into_iter().chain(long.iter().map(String::as_str)).collect();
     let messages: Vec<_> = (1..).zip(&folders).map(|(n, folder)| filed(n, &mail(n), &[ALICE], folder)).collect();
@@ -165,7 +172,10 @@ fn folders_with_hostile_names_stay_in_their_place_and_apart_in_every_form() {
         scene.to(form, &target, &["--user", ALICE]).exits(0);
         let inside = scene.path(&target);
         if form == "--zip" {
-            shell(scene.folder.path(), "cd out--zip && mv inside i.zip && mkdir inside && cd inside && python3 -m zipfile -e ../i.zip . && rm ../i.zip");
+            shell(
+                scene.folder.path(),
+                "cd out--zip && mv inside i.zip && mkdir inside && cd inside && python3 -m zipfile -e ../i.zip . && rm ../i.zip",
+            );
         }
         let outside: Vec<_> = std::fs::read_dir(inside.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(outside, ["inside"]);
@@ -180,7 +190,10 @@ fn folders_with_hostile_names_stay_in_their_place_and_apart_in_every_form() {
 #[test]
 fn a_zip_file_is_read_by_unzip_and_python_and_is_never_replaced() {
     let octets: Vec<Vec<u8>> = shipped();
-    let messages: Vec<_> = (1..).zip(&octets).map(|(uid, octets)| filed(uid, octets, &[ALICE], if uid % 2 == 0 { "INBOX" } else { "Entwürfe/日本" })).collect();
+    let messages: Vec<_> = (1..)
+        .zip(&octets)
+        .map(|(uid, octets)| filed(uid, octets, &[ALICE], if uid % 2 == 0 { "INBOX" } else { "Entwürfe/日本" }))
+        .collect();
     let scene = Scene::of(&messages);
     scene.to("--zip", "alice.zip", &["--user", ALICE]).exits(0);
     scene.to("--eml", "eml", &["--user", ALICE]).exits(0);
@@ -188,13 +201,17 @@ fn a_zip_file_is_read_by_unzip_and_python_and_is_never_replaced() {
     assert!(scene.to("--zip", "alice.zip", &["--user", ALICE]).exits(73).stderr.contains("nothing is replaced"));
     let piped = scene.cat(&["--user", ALICE, "--zip", "-"]).exits(0).stdout;
     assert!(piped == whole, "a pipe gets the same file");
-    shell(scene.folder.path(), "unzip -tq alice.zip && mkdir un py && (cd un && unzip -qq ../alice.zip) && (cd py && python3 -m zipfile -e ../alice.zip .)");
+    shell(
+        scene.folder.path(),
+        "unzip -tq alice.zip && mkdir un py && (cd un && unzip -qq ../alice.zip) && (cd py && python3 -m zipfile -e ../alice.zip .)",
+    );
     let eml = files(&scene.path("eml"));
     assert!(eml.len() > 180 && eml.keys().all(|name| name.starts_with("INBOX/") || name.starts_with("Entwürfe/日本/")));
     assert!(files(&scene.path("un")) == eml && files(&scene.path("py")) == eml);
     let dates = shell(scene.folder.path(), "stat -c %Y un/INBOX/* eml/INBOX/* | sort | uniq -c | awk '$1 % 2'");
     assert_eq!(dates, "", "each file has the time at which its message was received");
-    let left: BTreeSet<_> = std::fs::read_dir(scene.folder.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let left: BTreeSet<_> =
+        std::fs::read_dir(scene.folder.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(left, ["alice.zip", "archive", "eml", "py", "un"].map(str::to_owned).into());
 }
 
@@ -206,9 +223,11 @@ fn a_whole_archive_is_handed_out_with_each_users_mail_apart() {
     for form in ["--eml", "--maildir"] {
         scene.to(form, &form[2..], &["--all"]).exits(0);
         let found = files(&scene.path(&form[2..]));
-        let of = |user: &str| found.iter().filter(|(name, _)| name.starts_with(&format!("{user}/")) && !name.ends_with("maildirfolder")).count();
+        let of =
+            |user: &str| found.iter().filter(|(name, _)| name.starts_with(&format!("{user}/")) && !name.ends_with("maildirfolder")).count();
         assert_eq!((of(ALICE), of(BOB)), (4, 8), "{form}");
-        let others: BTreeSet<&str> = found.keys().map(|name| name.split('/').next().unwrap()).filter(|user| !user.ends_with("example.com")).collect();
+        let others: BTreeSet<&str> =
+            found.keys().map(|name| name.split('/').next().unwrap()).filter(|user| !user.ends_with("example.com")).collect();
         assert_eq!(others.len(), 2, "{others:?}");
     }
     scene.to("--zip", "all.zip", &["--all"]).exits(0);
@@ -218,7 +237,8 @@ fn a_whole_archive_is_handed_out_with_each_users_mail_apart() {
     let stored = octets(messages.clone());
     assert_eq!(octets(messages_of(&scene.cat(&["--all", "--stream"]).exits(0).stdout)), stored);
     let archive = scene.path("archive");
-    let null = std::process::Command::new(common::tools::path_of("mdrop-cat")).args(["--stream", "--archive"]).arg(&archive).output().unwrap();
+    let null =
+        std::process::Command::new(common::tools::path_of("mdrop-cat")).args(["--stream", "--archive"]).arg(&archive).output().unwrap();
     assert_eq!(octets(messages_of(&null.stdout)), stored, "without a question, everything");
     let mut mbox = std::process::Command::new(common::tools::path_of("mdrop-cat"));
     assert_eq!(run_command(mbox.args(["--all", "--archive"]).arg(&archive), b"").exits(0).text().matches("From MAILER-DAEMON").count(), 9);
@@ -233,7 +253,8 @@ fn a_damaged_message_is_a_line_and_another_copy_of_the_mail_is_handed_out() {
     };
     let scene = Scene::of(&[copy(1, "first"), filed(2, &mail(2), &[ALICE], "INBOX")]);
     let archive = scene.path("archive");
-    run("mdrop-store", &["--archive", archive.to_str().unwrap()], &stream(&[copy(3, "second"), filed(4, &mail(4), &[ALICE], "INBOX")])).exits(0);
+    run("mdrop-store", &["--archive", archive.to_str().unwrap()], &stream(&[copy(3, "second"), filed(4, &mail(4), &[ALICE], "INBOX")]))
+        .exits(0);
     let pack = archive.join("packs/0000/00000001.mbox.zst");
     let mut octets = std::fs::read(&pack).unwrap();
     let middle = octets.len() / 2;

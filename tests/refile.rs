@@ -225,7 +225,9 @@ fn a_filing_passes_to_the_copy_that_names_the_user() {
 #[test]
 fn a_journal_report_is_taken_for_its_mail_once_the_profile_knows_it() {
     let report = include_bytes!("messages/109-journal-expanded.eml");
-    let subject_of = |text: &[u8]| String::from_utf8_lossy(text).lines().filter_map(|l| l.strip_prefix("Subject: ").map(str::to_owned)).next_back().unwrap();
+    let subject_of = |text: &[u8]| {
+        String::from_utf8_lossy(text).lines().filter_map(|l| l.strip_prefix("Subject: ").map(str::to_owned)).next_back().unwrap()
+    };
     let scene = Scene::new(&format!("{ALICE}{BOB}"));
     scene.profile("journal = \"never\"");
     let (mut meta, octets) = message(7, report, &[]);
@@ -312,7 +314,8 @@ fn a_message_lies_where_it_was_seen_last_and_origins_stay_as_they_are() {
 #[test]
 fn a_run_that_is_cut_short_and_repeated_ends_as_if_it_had_not_been() {
     let scene = Scene::new(ALICE);
-    let messages: Vec<_> = (1..40).map(|n| mail(n, if n % 3 == 0 { "alice@example.com" } else { "bob@example.com" }, &format!("s{}", n / 2))).collect();
+    let messages: Vec<_> =
+        (1..40).map(|n| mail(n, if n % 3 == 0 { "alice@example.com" } else { "bob@example.com" }, &format!("s{}", n / 2))).collect();
     scene.store(&messages);
     scene.users(BOB);
     let routed = scene.route(&scene.all());
@@ -322,6 +325,24 @@ fn a_run_that_is_cut_short_and_repeated_ends_as_if_it_had_not_been() {
     let bobs: BTreeSet<String> = (1..40).filter(|n| n % 3 != 0).map(|n| format!("INBOX/s{}", n / 2)).collect();
     assert_eq!(scene.mail_of("bob@example.com"), bobs);
     assert_eq!(scene.mail_of("alice@example.com"), set(&[]));
+    assert_eq!(scene.refile(), []);
+    scene.check();
+}
+
+#[test]
+fn adopted_mail_gets_its_filings_and_a_report_is_known_again() {
+    let scene = Scene::new(&format!("{ALICE}{BOB}"));
+    let (mut report, octets) = message(7, include_bytes!("messages/109-journal-expanded.eml"), &[]);
+    report.route = None;
+    scene.store(&[mail(1, "alice@example.com", "one"), mail(2, "carol@example.com", "two"), (report, octets)]);
+    let before = [scene.mail_of("alice@example.com"), scene.mail_of("bob@example.com"), scene.mail_of("@catchall")];
+    assert!(before[0] == set(&["INBOX/one"]) && before[2].len() == 2, "{before:?}");
+    std::fs::remove_dir_all(scene.path("archive/catalog")).unwrap();
+    std::fs::remove_dir_all(scene.path("archive/cache")).unwrap();
+    scene.run("mdrop-store", &[], b"").exits(0);
+    assert_eq!(scene.mail_of("@catchall").len(), 3);
+    scene.refile();
+    assert_eq!([scene.mail_of("alice@example.com"), scene.mail_of("bob@example.com"), scene.mail_of("@catchall")], before);
     assert_eq!(scene.refile(), []);
     scene.check();
 }

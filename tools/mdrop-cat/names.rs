@@ -23,7 +23,7 @@ pub fn maildir(folder: &str) -> String {
     if folder.eq_ignore_ascii_case("INBOX") {
         return String::new();
     }
-    let safe = |c: char| if c.is_control() || c == '.' { '_' } else { c };
+    let safe = |c: char| if c.is_control() || c == '.' || c == '\\' { '_' } else { c };
     let levels: Vec<String> = folder.split('/').map(|level| tilde(&level.chars().map(safe).collect::<String>())).collect();
     let levels: Vec<&str> = levels.iter().map(|level| if level.is_empty() { "_" } else { level.as_str() }).collect();
     let mut name = levels.join(".");
@@ -124,9 +124,46 @@ mod tests {
     use std::collections::HashSet;
 
     const HOSTILE: [&str; 40] = [
-        "", "/", "//", ".", "..", "../x", "../../etc", "a/../b", "a//b", "a/b", "/a/b", "a/b/", "a.b", "a_b", "cur", "new", "tmp", "~", "~root", "_root",
-        "a\0b", "a\nb", "a\\b", "a:b", "a*b", "CON", "nul.txt", "com1", "end.", "end..", "end ", " end", "a.eml", "x|y", "Entwürfe", "日本語/台北", "a&b",
-        "INBOX/x", "Sent", "sent",
+        "",
+        "/",
+        "//",
+        ".",
+        "..",
+        "../x",
+        "../../etc",
+        "a/../b",
+        "a//b",
+        "a/b",
+        "/a/b",
+        "a/b/",
+        "a.b",
+        "a_b",
+        "cur",
+        "new",
+        "tmp",
+        "~",
+        "~root",
+        "_root",
+        "a\0b",
+        "a\nb",
+        "a\\b",
+        "a:b",
+        "a*b",
+        "CON",
+        "nul.txt",
+        "com1",
+        "end.",
+        "end..",
+        "end ",
+        " end",
+        "a.eml",
+        "x|y",
+        "Entwürfe",
+        "日本語/台北",
+        "a&b",
+        "INBOX/x",
+        "Sent",
+        "sent",
     ];
 
     fn one_name(name: &str) -> bool {
@@ -144,7 +181,9 @@ mod tests {
         let mut paths = Paths::default();
         let found: HashSet<String> = names.iter().map(|name| paths.of(Some("a@x"), name).to_lowercase()).collect();
         assert_eq!(found.len(), names.len());
-        let good = |path: &String| path.len() < 3500 && path.split('/').all(|level| one_name(level) && !level.ends_with(['.', ' ']) && !level.starts_with('.'));
+        let good = |path: &String| {
+            path.len() < 3500 && path.split('/').all(|level| one_name(level) && !level.ends_with(['.', ' ']) && !level.starts_with('.'))
+        };
         assert!(found.iter().all(good), "{found:?}");
         let again: HashSet<String> = names.iter().map(|name| paths.of(Some("a@x"), name).to_lowercase()).collect();
         assert_eq!(again, found);

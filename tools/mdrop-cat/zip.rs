@@ -256,7 +256,8 @@ mod tests {
 
     #[test]
     fn times_are_those_of_the_calendar() {
-        let fields = |(time, date): (u16, u16)| ((date >> 9) + 1980, date >> 5 & 15, date & 31, time >> 11, time >> 5 & 63, (time & 31) * 2);
+        let fields =
+            |(time, date): (u16, u16)| ((date >> 9) + 1980, date >> 5 & 15, date & 31, time >> 11, time >> 5 & 63, (time & 31) * 2);
         assert_eq!(fields(dos_time(Some(Time::from_unix(1_709_210_096)))), (2024, 2, 29, 12, 34, 56));
         assert_eq!(fields(dos_time(Some(Time::from_unix(946_684_799)))), (1999, 12, 31, 23, 59, 58));
         assert_eq!(fields(dos_time(None)), (1980, 1, 1, 0, 0, 0));

@@ -25,7 +25,8 @@ pub fn refile(archive: Archive, account: Option<&str>, dry_run: bool, input: Inp
         writer = Writer::new(archive, "mdrop-store")?;
         Target::Writer(&mut writer)
     };
-    let mut job = Job { target, refiler: Refiler::default(), output: frame::stdout()?, subjects: HashMap::new(), users: BTreeMap::new(), dry_run };
+    let mut job =
+        Job { target, refiler: Refiler::default(), output: frame::stdout()?, subjects: HashMap::new(), users: BTreeMap::new(), dry_run };
     let carried = job.read(account, input, run);
     // What has come is recorded, also where the rest does not come.
     let ended = job.refiler.finish(&mut job.target).and_then(|outcomes| job.tell(outcomes, run));
@@ -68,7 +69,9 @@ impl Job<'_> {
             self.take(arrival, run)?;
         }
         if others > 0 {
-            run.say(&format!("{others} messages of other accounts stay as they are filed; with --archive in place of -p they are filed, too"));
+            run.say(&format!(
+                "{others} messages of other accounts stay as they are filed; with --archive in place of -p they are filed, too"
+            ));
         }
         Ok(())
     }
@@ -146,7 +149,11 @@ impl Job<'_> {
     fn sum_up(&mut self, run: &mut Run) {
         for (user, (gained, lost)) in &self.users {
             let line = format!("{user} gains {gained} and loses {lost} messages");
-            if self.dry_run { run.say(&line) } else { run.detail(&line) }
+            if self.dry_run {
+                run.say(&line)
+            } else {
+                run.detail(&line)
+            }
             let counts = [("gained", gained), ("lost", lost)];
             for (word, messages) in counts.into_iter().filter(|(_, messages)| **messages > 0) {
                 run.counts.entry(format!("{word}:{user}")).or_insert(Volume { messages: *messages, bytes: 0 });

@@ -96,7 +96,8 @@ impl Verdict {
         if from.union(&to).count() == 1 {
             records.extend(from.union(&to).map(|digest| refiling(*digest, fingerprint, time, &self.added, &self.removed)));
         } else {
-            records.extend(by_digest(&self.removed).into_iter().map(|(digest, removed)| refiling(digest, fingerprint, time, &[], &removed)));
+            records
+                .extend(by_digest(&self.removed).into_iter().map(|(digest, removed)| refiling(digest, fingerprint, time, &[], &removed)));
             records.extend(by_digest(&self.added).into_iter().map(|(digest, added)| refiling(digest, fingerprint, time, &added, &[])));
         }
         records
@@ -122,7 +123,8 @@ impl Mail {
     /// The filings that any of the copies wants. If nobody is left and `whole`, so that nothing else can say whose it is, it is everybody's
     /// unknown.
     fn wanted(&self, whole: bool) -> Vec<Filed> {
-        let each = |given: &Given| given.wanted.iter().map(|filing| Filed { filing: filing.clone(), digest: given.digest }).collect::<Vec<_>>();
+        let each =
+            |given: &Given| given.wanted.iter().map(|filing| Filed { filing: filing.clone(), digest: given.digest }).collect::<Vec<_>>();
         let wanted: Vec<Filed> = self.given.iter().flat_map(each).collect();
         let unknown = self.given.first().filter(|_| wanted.is_empty() && whole).map(|given| {
             let filing = Filing { user: CATCHALL.into(), folder: given.folder.clone(), role: Role::Recipient, evidence: None };
@@ -311,12 +313,7 @@ fn decide(
 }
 
 /// A message that is taken for another mail: a receipt says so. What it brought the former mail goes.
-fn take_anew(
-    archive: &Archive,
-    header: &SegmentHeader,
-    arrival: &Arrival,
-    verdicts: &mut Vec<(Mail, Verdict)>,
-) -> Result<Vec<Record>> {
+fn take_anew(archive: &Archive, header: &SegmentHeader, arrival: &Arrival, verdicts: &mut Vec<(Mail, Verdict)>) -> Result<Vec<Record>> {
     let digest = arrival.meta.digest;
     let Some(held) = archive.index.message(digest)? else { return Ok(Vec::new()) };
     let place = (held.pack, held.frame, held.position);

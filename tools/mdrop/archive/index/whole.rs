@@ -90,7 +90,8 @@ impl Index {
     /// What SQLite reports.
     pub fn newest_origin(&self, digest: Digest) -> Result<Option<(Origin, Option<Time>)>> {
         let origins = self.origins_of(digest)?;
-        let newest = origins.into_iter().max_by_key(|(_, state)| (!state.adopted && !state.purged, !state.adopted, state.archived, state.segment));
+        let newest =
+            origins.into_iter().max_by_key(|(_, state)| (!state.adopted && !state.purged, !state.adopted, state.archived, state.segment));
         Ok(newest.map(|(origin, state)| (origin, state.received)))
     }
 }
