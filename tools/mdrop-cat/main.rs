@@ -70,15 +70,14 @@ fn main() -> ExitCode {
         let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
         let archive = Archive::open(&root, index)?;
         let mut cat = Cat {
+            arguments,
             reader: read::Reader::new(arguments.as_received || arguments.stream),
             archive: &archive,
             output: output(arguments)?,
             handed_out: HashSet::new(),
-            reports: arguments.as_received,
             each_once: arguments.user.is_some() && !arguments.as_received,
             all: false,
             records: PlaceReader::default(),
-            dry_run: arguments.common.dry_run,
         };
         match &arguments.user {
             Some(user) => cat.user(user, run)?,
@@ -102,19 +101,17 @@ fn output(arguments: &Arguments) -> Result<Output> {
 }
 
 struct Cat<'a> {
+    arguments: &'a Arguments,
     archive: &'a Archive,
     reader: read::Reader,
     output: Output,
     /// What was handed out and may come again.
     handed_out: HashSet<u128>,
-    /// Whether a user's mail takes in every journal report of it.
-    reports: bool,
     /// Whether each mail is met only once.
     each_once: bool,
     /// Whether all mail goes to a stream.
     all: bool,
     records: PlaceReader,
-    dry_run: bool,
 }
 
 impl Cat<'_> {
@@ -124,7 +121,7 @@ impl Cat<'_> {
         if !archive.index.has_user(user)? {
             return Err(Error::new(Status::NoInput, "nothing was ever filed under this user").about(user));
         }
-        archive.index.each_of_user(user, self.reports, |held, folder| {
+        archive.index.each_of_user(user, self.arguments.as_received, |held, folder| {
             let mail = Some(held.fingerprint);
             let targets = vec![Target { user: None, folder: Some(folder) }];
             let flags = self.flags(&held, run)?;
@@ -143,18 +140,13 @@ impl Cat<'_> {
         let mut waiting: Option<Wanted> = None;
         archive.index.each_filed(|held, user, folder| {
             let target = Target { user: Some(user), folder: Some(folder) };
-            match waiting.as_mut().filter(|wanted| wanted.digest == held.digest) {
-                Some(wanted) => wanted.targets.push(target),
-                None => {
-                    let mail = Some(held.fingerprint);
-                    let flags = self.flags(&held, run)?;
-                    let next = Wanted { mail, flags, targets: vec![target], ..Wanted::of(held) };
-                    if let Some(wanted) = waiting.replace(next) {
-                        self.hand_out(&wanted, run)?;
-                    }
-                }
+            if let Some(wanted) = waiting.as_mut().filter(|wanted| wanted.digest == held.digest) {
+                wanted.targets.push(target);
+                return Ok(());
             }
-            Ok(())
+            let (mail, flags) = (Some(held.fingerprint), self.flags(&held, run)?);
+            let next = Wanted { mail, flags, targets: vec![target], ..Wanted::of(held) };
+            waiting.replace(next).map_or(Ok(()), |wanted| self.hand_out(&wanted, run))
         })?;
         waiting.map_or(Ok(()), |wanted| self.hand_out(&wanted, run))
     }
@@ -216,7 +208,7 @@ impl Cat<'_> {
             Ok((meta, content)) if self.may_repeat(&content) && !self.handed_out.insert(half(meta.digest)) => Ok(()),
             Ok((meta, mut content)) => {
                 run.count("handed-out", meta.size);
-                if self.dry_run {
+                if self.arguments.common.dry_run {
                     return Ok(());
                 }
                 let meta = self.described(meta)?;

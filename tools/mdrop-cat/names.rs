@@ -47,7 +47,7 @@ fn level(original: &str) -> String {
     while name.len() > LONGEST {
         name.pop();
     }
-    name = name.trim_end_matches(['.', ' ']).trim_start_matches(' ').to_owned();
+    let mut name = name.trim_end_matches(['.', ' ']).trim_start_matches(' ').to_owned();
     if name.starts_with('.') {
         name.replace_range(..1, "_");
     }

@@ -20,7 +20,7 @@ const UTF8: u16 = 1 << 11;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 /// Made on Unix, by the version of the format that knows zip64.
-const MADE_BY: u16 = (3 << 8) | 45;
+const MADE_BY: u16 = 0x032d;
 
 /// Writes a zip file.
 pub struct ZipWriter<W: Write> {
@@ -214,7 +214,7 @@ fn dos_time(time: Option<Time>) -> (u16, u16) {
     let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let date = ((year - 1980) << 9) | (month << 5) | day;
-    let time = (of_day / 3600 << 11) | (of_day / 60 % 60 << 5) | (of_day % 60 / 2);
+    let time = ((of_day / 3600) << 11) | ((of_day / 60 % 60) << 5) | (of_day % 60 / 2);
     (u16::try_from(time).unwrap_or(0), u16::try_from(date).unwrap_or(33))
 }
 

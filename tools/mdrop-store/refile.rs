@@ -138,8 +138,8 @@ impl Job<'_> {
 
     /// One line a change, its parts between tabs: user, gains or loses, role, folder, digest, subject.
     fn print(&mut self, mail: &Mail, filed: &Filed, word: &str) -> io::Result<()> {
-        let known = std::iter::once(filed.digest).chain(mail.given.iter().map(|given| given.digest));
-        let subject = known.filter_map(|digest| self.subjects.get(&digest)).next().map_or("", String::as_str);
+        let mut known = std::iter::once(filed.digest).chain(mail.given.iter().map(|given| given.digest));
+        let subject = known.find_map(|digest| self.subjects.get(&digest)).map_or("", String::as_str);
         let role = if filed.filing.role == Role::Sender { "sender" } else { "recipient" };
         let shown = [printable(&filed.filing.user), word.into(), role.into(), printable(&filed.filing.folder)];
         writeln!(self.output, "{}\t{}\t{}", shown.join("\t"), filed.digest, printable(subject))
@@ -150,9 +150,9 @@ impl Job<'_> {
         for (user, (gained, lost)) in &self.users {
             let line = format!("{user} gains {gained} and loses {lost} messages");
             if self.dry_run {
-                run.say(&line)
+                run.say(&line);
             } else {
-                run.detail(&line)
+                run.detail(&line);
             }
             let counts = [("gained", gained), ("lost", lost)];
             for (word, messages) in counts.into_iter().filter(|(_, messages)| **messages > 0) {
