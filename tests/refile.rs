@@ -346,3 +346,20 @@ fn adopted_mail_gets_its_filings_and_a_report_is_known_again() {
     assert_eq!(scene.refile(), []);
     scene.check();
 }
+
+#[test]
+fn the_run_log_says_who_gained_and_who_lost_and_accounts_for_every_message() {
+    let scene = Scene::new(ALICE);
+    scene.store(&[mail(1, "alice@example.com", "one"), mail(2, "bob@example.com", "two")]);
+    scene.users(BOB);
+    let log = scene.path("log");
+    let routed = scene.run("mdrop-route", &["--log", log.to_str().unwrap()], &scene.all()).exits(0).stdout;
+    scene.run("mdrop-store", &["--refile", "--log", log.to_str().unwrap()], &routed).exits(0);
+    let report = run("mdrop-report", &[log.to_str().unwrap()], b"");
+    assert!(!report.stderr.contains("accounts for"), "{}", report.stderr);
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(
+        text.contains("\"gained:bob@example.com\":{\"messages\":1") && text.contains("\"lost:alice@example.com\":{\"messages\":1"),
+        "{text}"
+    );
+}
