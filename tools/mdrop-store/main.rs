@@ -5,6 +5,7 @@
 
 mod ask;
 mod intake;
+mod refile;
 
 use mdrop::archive::Archive;
 use mdrop::archive::commit::Writer;
@@ -34,6 +35,9 @@ struct Arguments {
     /// Print the receipts of the profile's account that may be purged by now, for mdrop-purge.
     #[arg(long)]
     purgeable: bool,
+    /// File messages that are archived anew, as the routed stream on standard input says; store nothing.
+    #[arg(long, conflicts_with_all = ["known", "purgeable"])]
+    refile: bool,
 }
 
 impl AsRef<Common> for Arguments {
@@ -58,11 +62,14 @@ fn main() -> ExitCode {
         let profile = arguments.common.load_optional_profile(run)?;
         let root = archive_folder(arguments.archive.as_deref(), profile.as_ref())?;
         let input = frame::stdin()?;
+        let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
+        if arguments.refile {
+            let account = profile.as_ref().map(|profile| profile.name.as_str());
+            return refile::refile(Archive::open(&root, index)?, account, arguments.common.dry_run, input, run);
+        }
         if arguments.common.dry_run {
-            let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
             return intake::dry_run(input, &root, index, run);
         }
-        let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
         let writer = Writer::new(Archive::open_or_create(&root, index)?, "mdrop-store")?;
         store(Pipeline::start(writer, Archive::open(&root, index)?), input, run)
     })

@@ -12,6 +12,7 @@ pub mod index;
 pub mod pack;
 pub mod pending;
 pub mod pipeline;
+pub mod refile;
 mod room;
 pub mod segment;
 pub mod shelf;

@@ -14,10 +14,12 @@ mod names;
 mod rebuild;
 mod standing;
 mod tables;
+mod whole;
 
 pub use ask::{Held, OriginState};
 pub(super) use file::wrong;
 pub(super) use tables::message_id_key;
+pub use whole::Filed;
 
 use crate::archive::segment::{PackName, RecordPlace};
 use crate::archive::shelf::{Series, Shelf};
