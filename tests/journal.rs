@@ -95,7 +95,8 @@ impl Scene {
 }
 
 fn read_all(folder: &Path) -> BTreeSet<Vec<u8>> {
-    let files: Vec<Vec<u8>> = std::fs::read_dir(folder).unwrap().map(|e| std::fs::read(e.unwrap().path()).unwrap()).collect();
+    let files = walkdir::WalkDir::new(folder).into_iter().map(|e| e.unwrap()).filter(|e| e.file_type().is_file());
+    let files: Vec<Vec<u8>> = files.map(|e| std::fs::read(e.path()).unwrap()).collect();
     let distinct: BTreeSet<Vec<u8>> = files.iter().cloned().collect();
     assert_eq!(distinct.len(), files.len(), "each once");
     distinct

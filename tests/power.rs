@@ -42,6 +42,12 @@ struct Story {
     contents: Vec<Vec<u8>>,
 }
 
+/// What is done in the cache folder is no part of the story: the index is made anew, and what may become of it is tried with every state.
+fn without_cache(step: Listed) -> Listed {
+    let below = |object: &PathBuf| object.parent().is_some_and(|folder| folder.ends_with("cache"));
+    if step.objects.iter().any(below) { Listed { name: "in-cache".into(), objects: Vec::new(), ..step } } else { step }
+}
+
 impl Story {
     /// Plays it.
     fn play(runs: &[(Act, Vec<u8>, Ends)]) -> Self {
@@ -68,7 +74,7 @@ impl Story {
         let mut story = Self {
             act,
             input,
-            steps: read_list(&list),
+            steps: read_list(&list).into_iter().map(without_cache).collect(),
             from,
             receipts,
             before,

@@ -115,6 +115,11 @@ impl Dovecot {
         write_profile(&self.root, name, &[("protocol", protocol), ("tls", tls), ("username", user)], port, more)
     }
 
+    /// Lets the server read and change all that lies in a folder.
+    pub fn give_all(&self, folder: &Path) {
+        walkdir::WalkDir::new(folder).into_iter().for_each(|entry| self.give_away(entry.unwrap().path()));
+    }
+
     fn give_away(&self, path: &Path) {
         if let Some((uid, gid)) = self.owner {
             chown(path, Some(uid), Some(gid)).unwrap();

@@ -3,23 +3,29 @@
 //! Every message is read back from its pack and its digest checked before a single octet of it is handed out. Of a journal report the inner
 //! message is handed out, since that is the mail; where it can't be had, and where it is asked for, the report itself.
 
+mod maildir;
+mod names;
 mod output;
 mod read;
+mod zip;
 
 use mdrop::archive::Archive;
+use mdrop::archive::index::Held;
+use mdrop::archive::segment::PlaceReader;
 use mdrop::config::archive_folder;
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Common, Run};
 use mdrop::identity::Digest;
 use mdrop::record::{Receipt, Record, RecordReader};
+use mdrop::stream::Meta;
 use output::Output;
-use read::{Content, Wanted};
+use read::{Content, Target, Wanted};
 use std::collections::HashSet;
 use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Hand out the messages that the records on standard input name, or all of a user's.
+/// Hand out the messages that the records on standard input name, or all of a user's, or all.
 #[derive(clap::Parser)]
 #[command(name = "mdrop-cat", version)]
 struct Arguments {
@@ -28,21 +34,27 @@ struct Arguments {
     /// The archive's folder, in place of the profile's.
     #[arg(long, value_name = "DIR")]
     archive: Option<PathBuf>,
+    /// All mail, and read no records.
+    #[arg(long, conflicts_with = "user")]
+    all: bool,
     /// All of this user's messages, and read no records.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Write a Maildir.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["eml", "stream"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["eml", "stream", "zip"])]
     maildir: Option<PathBuf>,
     /// Hand out journal reports as they came, in place of the messages in them.
     #[arg(long)]
     as_received: bool,
     /// Write a file for each message.
-    #[arg(long, value_name = "DIR", conflicts_with = "stream")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["stream", "zip"])]
     eml: Option<PathBuf>,
     /// Write a stream, whose X-Mdrop lines the other tools read.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "zip")]
     stream: bool,
+    /// Write a zip file with a file for each message; - is standard output.
+    #[arg(long, value_name = "FILE")]
+    zip: Option<PathBuf>,
 }
 
 impl AsRef<Common> for Arguments {
@@ -58,15 +70,18 @@ fn main() -> ExitCode {
         let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
         let archive = Archive::open(&root, index)?;
         let mut cat = Cat {
+            arguments,
             reader: read::Reader::new(arguments.as_received || arguments.stream),
-            archive,
+            archive: &archive,
             output: output(arguments)?,
             handed_out: HashSet::new(),
-            reports: arguments.as_received,
-            dry_run: arguments.common.dry_run,
+            each_once: arguments.user.is_some() && !arguments.as_received,
+            all: false,
+            records: PlaceReader::default(),
         };
         match &arguments.user {
             Some(user) => cat.user(user, run)?,
+            None if arguments.all || arguments.stream && frame::stdin_is_idle() => cat.all(run)?,
             None => cat.records(run)?,
         }
         cat.output.finish()
@@ -74,38 +89,81 @@ fn main() -> ExitCode {
 }
 
 fn output(arguments: &Arguments) -> Result<Output> {
-    match (&arguments.maildir, &arguments.eml) {
-        (Some(folder), _) => Ok(Output::maildir(folder)),
-        (_, Some(folder)) => Ok(Output::eml(folder)),
+    match (&arguments.maildir, &arguments.eml, &arguments.zip) {
+        // Nothing is to be made.
+        _ if arguments.common.dry_run && !arguments.stream => Output::mbox(),
+        (Some(folder), ..) => Ok(Output::maildir(folder)),
+        (_, Some(folder), _) => Output::eml(folder),
+        (.., Some(file)) => Output::zip(file),
         _ if arguments.stream => Output::stream(),
         _ => Output::mbox(),
     }
 }
 
-struct Cat {
-    archive: Archive,
+struct Cat<'a> {
+    arguments: &'a Arguments,
+    archive: &'a Archive,
     reader: read::Reader,
     output: Output,
-    /// The digests of what was handed out.
-    handed_out: HashSet<Digest>,
-    /// Whether a user's mail takes in every journal report of it.
-    reports: bool,
-    dry_run: bool,
+    /// What was handed out and may come again.
+    handed_out: HashSet<u128>,
+    /// Whether each mail is met only once.
+    each_once: bool,
+    /// Whether all mail goes to a stream.
+    all: bool,
+    records: PlaceReader,
 }
 
-impl Cat {
+impl Cat<'_> {
     /// All mail of one user, each once.
     fn user(&mut self, user: &str, run: &mut Run) -> Result<()> {
-        if !self.archive.index.has_user(user)? {
+        let archive = self.archive;
+        if !archive.index.has_user(user)? {
             return Err(Error::new(Status::NoInput, "nothing was ever filed under this user").about(user));
         }
-        let mut wanted = Vec::new();
-        self.archive.index.each_of_user(user, self.reports, |held, folder| {
-            let place = (held.pack, held.frame, held.position);
-            wanted.push(Wanted { digest: held.digest, place, folder, flags: Vec::new(), journal: held.journal });
-            Ok(())
+        archive.index.each_of_user(user, self.arguments.as_received, |held, folder| {
+            let mail = Some(held.fingerprint);
+            let targets = vec![Target { user: None, folder: Some(folder) }];
+            let flags = self.flags(&held, run)?;
+            self.hand_out(&Wanted { mail, flags, targets, ..Wanted::of(held) }, run)
+        })
+    }
+
+    /// All mail: every message, or, where mail goes into folders, each user's.
+    fn all(&mut self, run: &mut Run) -> Result<()> {
+        let archive = self.archive;
+        if !self.output.has_folders() {
+            self.all = self.output.is_stream();
+            return archive.index.each_message(|held| self.hand_out(&Wanted::of(held), run));
+        }
+        self.each_once = true;
+        let mut waiting: Option<Wanted> = None;
+        archive.index.each_filed(|held, user, folder| {
+            let target = Target { user: Some(user), folder: Some(folder) };
+            if let Some(wanted) = waiting.as_mut().filter(|wanted| wanted.digest == held.digest) {
+                wanted.targets.push(target);
+                return Ok(());
+            }
+            let (mail, flags) = (Some(held.fingerprint), self.flags(&held, run)?);
+            let next = Wanted { mail, flags, targets: vec![target], ..Wanted::of(held) };
+            waiting.replace(next).map_or(Ok(()), |wanted| self.hand_out(&wanted, run))
         })?;
-        wanted.iter().try_for_each(|wanted| self.hand_out(wanted, run))
+        waiting.map_or(Ok(()), |wanted| self.hand_out(&wanted, run))
+    }
+
+    /// The flags that the message's receipt in the catalog has; only a Maildir has room for them. A damaged segment costs the flags alone.
+    fn flags(&mut self, held: &Held, run: &mut Run) -> Result<Vec<String>> {
+        if !matches!(self.output, Output::Maildirs(..)) {
+            return Ok(Vec::new());
+        }
+        match self.records.receipt(&self.archive.shelf, held.record, held.digest) {
+            Ok(receipt) => Ok(receipt.flags),
+            Err(e) if is_damage(&e) => {
+                run.fail(&e.with_status(Status::Data).about(held.digest.to_string()));
+                Ok(Vec::new())
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// What the receipts on standard input name. Other records are passed over.
@@ -134,7 +192,10 @@ impl Cat {
         let held = self.archive.index.message(receipt.digest)?;
         let (place, journal) = held.map_or((said, inside), |held| ((held.pack, held.frame, held.position), held.journal));
         let folder = receipt.filings.first().map_or_else(|| receipt.origin.folder().lossy().into_owned(), |filing| filing.folder.clone());
-        Ok(Wanted { digest: receipt.digest, place, folder, flags: receipt.flags.clone(), journal })
+        // Files of single messages lie side by side.
+        let folder = Some(folder).filter(|_| matches!(self.output, Output::Maildirs(..)));
+        let targets = vec![Target { user: None, folder }];
+        Ok(Wanted { digest: receipt.digest, place, journal, mail: None, flags: receipt.flags.clone(), targets })
     }
 
     /// One message; a damaged one is a line and a status, and the next one follows.
@@ -142,17 +203,69 @@ impl Cat {
         if run.stopping() {
             return Err(mdrop::interrupt::error());
         }
-        match self.reader.read(&self.archive.shelf, wanted, run) {
+        match self.read(wanted, run) {
             // Several reports of one mail hold the same message.
-            Ok((meta, _)) if !self.handed_out.insert(meta.digest) => Ok(()),
+            Ok((meta, content)) if self.may_repeat(&content) && !self.handed_out.insert(half(meta.digest)) => Ok(()),
             Ok((meta, mut content)) => {
                 run.count("handed-out", meta.size);
-                if self.dry_run { Ok(()) } else { self.output.write(&meta, &wanted.folder, &wanted.flags, &mut content) }
+                if self.arguments.common.dry_run {
+                    return Ok(());
+                }
+                let meta = self.described(meta)?;
+                wanted.targets.iter().try_for_each(|target| self.output.write(&meta, target, &wanted.flags, &mut content))
             }
-            Err(e) if matches!(e.status(), Status::Data | Status::NoInput) => {
-                run.fail_message(None, &e.with_status(Status::Data).about(wanted.digest.to_string()))
-            }
+            Err(e) if is_damage(&e) => run.fail_message(None, &e.with_status(Status::Data).about(wanted.digest.to_string())),
             Err(e) => Err(e),
         }
     }
+
+    /// Whether the message may be met again: a report and a copy of its mail, or several reports, hold the same one. In a stream nothing
+    /// is taken out of its report, and among a user's mail each mail is met once.
+    fn may_repeat(&self, content: &Content) -> bool {
+        matches!(content, Content::Octets(_)) || !self.output.is_stream() && !self.each_once
+    }
+
+    /// Reads a message, or, if it is damaged and a mail is wanted, another copy of that.
+    fn read(&mut self, wanted: &Wanted, run: &mut Run) -> Result<(Meta, Content)> {
+        let damage = match self.reader.read(&self.archive.shelf, wanted, run) {
+            Err(e) if is_damage(&e) => e,
+            other => return other,
+        };
+        let Some(mail) = wanted.mail else { return Err(damage) };
+        let copies: Vec<Held> = self.archive.index.copies(&mail)?;
+        for copy in copies.into_iter().filter(|copy| copy.digest != wanted.digest) {
+            let digest = copy.digest;
+            match self.reader.read(&self.archive.shelf, &Wanted::of(copy), run) {
+                Ok(read) => {
+                    let what = format!("{damage}; another copy of the same mail, {digest}, is handed out in its place");
+                    run.fail_message(None, &Error::new(Status::Data, what).about(wanted.digest.to_string()))?;
+                    return Ok(read);
+                }
+                Err(e) if is_damage(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Err(damage)
+    }
+
+    /// In a stream of all mail, a message is said to lie where it was seen last; its pack says where it was first.
+    fn described(&self, meta: Meta) -> Result<Meta> {
+        if !self.all {
+            return Ok(meta);
+        }
+        let newest = self.archive.index.newest_origin(meta.digest)?;
+        Ok(match newest {
+            Some((origin, received)) => Meta { origin, received: received.or(meta.received), ..meta },
+            None => meta,
+        })
+    }
+}
+
+/// Enough of a digest to know it again.
+fn half(digest: Digest) -> u128 {
+    u128::from_be_bytes(*digest.0.first_chunk().unwrap_or(&[0; 16]))
+}
+
+fn is_damage(error: &Error) -> bool {
+    matches!(error.status(), Status::Data | Status::NoInput)
 }

@@ -3,14 +3,17 @@
 //! Files are named by the message's digest, so that handing out again adds only what is new; octets in files are exactly the original
 //! ones, CR LF where they were. An mbox is a Unix text file: its line ends are LF, as in mdrop-stream(5), but without X-Mdrop lines.
 
-use crate::Content;
-use mdrop::durable;
-use mdrop::error::{Error, Result};
+use crate::maildir::MaildirWriter;
+use crate::names::Paths;
+use crate::zip::ZipWriter;
+use crate::{Content, Target};
+use mdrop::durable::{self, Unfinished};
+use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Stdout};
 use mdrop::stream::{Meta, StreamWriter};
 use mdrop::time::Time;
 use std::collections::{HashMap, HashSet};
-use std::io::Write;
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// Where messages go.
@@ -19,10 +22,43 @@ pub enum Output {
     Mbox(Stdout),
     /// Standard output, as a stream.
     Stream(StreamWriter<Stdout>),
-    /// A Maildir.
-    Maildir(MaildirWriter),
+    /// A Maildir, or one for each user.
+    Maildirs(PathBuf, HashMap<Option<String>, MaildirWriter>, Paths),
     /// A folder of .eml files.
-    Eml(PathBuf),
+    Eml(PathBuf, Paths),
+    /// A zip file of .eml files.
+    Zip(Box<Zip>),
+}
+
+/// A zip file on its way.
+pub struct Zip {
+    writer: ZipWriter<BufWriter<ZipTarget>>,
+    /// Where it is to appear.
+    path: Option<PathBuf>,
+    paths: Paths,
+    folders: HashSet<String>,
+}
+
+/// Where a zip file is written.
+pub enum ZipTarget {
+    Stdout(Stdout),
+    File(Unfinished),
+}
+
+impl Write for ZipTarget {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(octets),
+            Self::File(file) => file.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.flush(),
+            Self::File(file) => file.flush(),
+        }
+    }
 }
 
 impl Output {
@@ -35,15 +71,43 @@ impl Output {
     }
 
     pub fn maildir(folder: &Path) -> Self {
-        Self::Maildir(MaildirWriter { root: folder.into(), there: HashMap::new() })
+        Self::Maildirs(folder.into(), HashMap::new(), Paths::default())
     }
 
-    pub fn eml(folder: &Path) -> Self {
-        Self::Eml(folder.into())
+    /// What a killed run left is removed first.
+    pub fn eml(folder: &Path) -> Result<Self> {
+        durable::sweep(&folder.join(".tmp"))?;
+        Ok(Self::Eml(folder.into(), Paths::default()))
+    }
+
+    /// A zip file that appears at `path` when it is whole, or goes to standard output if that is `-`.
+    pub fn zip(path: &Path) -> Result<Self> {
+        let (target, path) = if path == Path::new("-") {
+            if io::stdout().is_terminal() {
+                return Err(Error::new(Status::Usage, "standard output is a terminal; a zip file goes to a pipe or a file"));
+            }
+            (ZipTarget::Stdout(frame::stdout()?), None)
+        } else {
+            refuse_existing(path)?;
+            durable::sweep(&beside(path))?;
+            (ZipTarget::File(Unfinished::create(&beside(path))?), Some(path.to_path_buf()))
+        };
+        let writer = ZipWriter::new(BufWriter::with_capacity(256 << 10, target));
+        Ok(Self::Zip(Box::new(Zip { writer, path, paths: Paths::default(), folders: HashSet::new() })))
+    }
+
+    /// Whether messages are handed out to be read by mdrop.
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+
+    /// Whether messages go into folders, and those of several users apart.
+    pub fn has_folders(&self) -> bool {
+        !matches!(self, Self::Stream(_) | Self::Mbox(_))
     }
 
     /// Hands out one message, which has been checked.
-    pub fn write(&mut self, meta: &Meta, folder: &str, flags: &[String], content: &mut Content) -> Result<()> {
+    pub fn write(&mut self, meta: &Meta, target: &Target, flags: &[String], content: &mut Content) -> Result<()> {
         match self {
             Self::Mbox(output) => {
                 let date = meta.received.unwrap_or(Time::from_unix(0)).to_ctime();
@@ -52,14 +116,22 @@ impl Output {
                 Ok(output.write_all(b"\n")?)
             }
             Self::Stream(writer) => match content {
-                Content::Encoded(encoded) => writer.write_encoded(meta, &mut encoded.reader()?),
+                Content::Encoded(encoded) => match encoded.in_memory() {
+                    Some(octets) => writer.write_slice(meta, octets),
+                    None => writer.write_encoded(meta, &mut encoded.reader()?),
+                },
                 Content::Octets(octets) => writer.write_octets(meta, &mut octets.reader()?),
             },
-            Self::Maildir(maildir) => maildir.write(meta, folder, flags, content),
-            Self::Eml(root) => {
-                let target = root.join(format!("{}.eml", short(meta)));
-                write_file(&root.join(".tmp"), &target, meta, content)
+            Self::Maildirs(root, maildirs, paths) => {
+                if !maildirs.contains_key(&target.user) {
+                    let home = target.user.as_deref().map_or_else(|| root.clone(), |user| root.join(paths.user(user)));
+                    maildirs.insert(target.user.clone(), MaildirWriter::open(&home)?);
+                }
+                let folder = target.folder.as_deref().unwrap_or("INBOX");
+                maildirs.get_mut(&target.user).map_or(Ok(()), |maildir| maildir.write(meta, folder, flags, content))
             }
+            Self::Eml(root, paths) => write_file(root, &name(paths, meta, target), meta, content),
+            Self::Zip(zip) => zip.write(meta, target, content),
         }
     }
 
@@ -68,113 +140,77 @@ impl Output {
         match self {
             Self::Mbox(mut output) => Ok(output.flush()?),
             Self::Stream(writer) => writer.finish().map(drop),
-            Self::Maildir(_) => Ok(()),
-            Self::Eml(root) => {
+            Self::Maildirs(..) => Ok(()),
+            Self::Eml(root, _) => {
                 let _ = durable::remove_folder(&root.join(".tmp"));
                 Ok(())
             }
+            Self::Zip(zip) => zip.finish(),
         }
     }
+}
+
+impl Zip {
+    fn write(&mut self, meta: &Meta, target: &Target, content: &mut Content) -> Result<()> {
+        let name = name(&mut self.paths, meta, target);
+        for (at, _) in name.match_indices('/') {
+            let folder = name.get(..=at).unwrap_or_default();
+            if !self.folders.contains(folder) {
+                self.writer.folder(folder)?;
+                self.folders.insert(folder.to_owned());
+            }
+        }
+        self.writer.file(&name, meta.received, |file| content.write_octets(meta, file))
+    }
+
+    /// Lets the file appear, which happens only if all of it could be written.
+    fn finish(self) -> Result<()> {
+        let buffered = self.writer.finish()?;
+        let target = buffered.into_inner().map_err(|e| Error::io("write the zip file", e.into_error()))?;
+        match (target, self.path) {
+            (ZipTarget::File(file), Some(path)) => {
+                file.sync()?;
+                if !file.appear(&path)? {
+                    return refuse_existing(&path);
+                }
+                drop(file);
+                let _ = durable::remove_folder(&beside(&path));
+                Ok(())
+            }
+            (ZipTarget::Stdout(mut stdout), _) => Ok(stdout.flush()?),
+            (ZipTarget::File(_), None) => Err(Error::new(Status::Software, "a zip file without a name")),
+        }
+    }
+}
+
+fn refuse_existing(path: &Path) -> Result<()> {
+    let there = path.symlink_metadata().is_ok();
+    let what = "is there already; a zip file is made anew, and nothing is replaced";
+    if there { Err(Error::new(Status::CantCreate, what).about(path.display().to_string())) } else { Ok(()) }
+}
+
+/// The folder in which a zip file is written.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
+}
+
+/// The name of a message's file, with its folders.
+fn name(paths: &mut Paths, meta: &Meta, target: &Target) -> String {
+    let folder = target.folder.as_deref().map(|folder| paths.of(target.user.as_deref(), folder) + "/").unwrap_or_default();
+    format!("{folder}{}.eml", short(meta))
 }
 
 /// The digest's first 32 hex digits: enough to tell any messages apart, short enough for any file system.
-fn short(meta: &Meta) -> String {
+pub fn short(meta: &Meta) -> String {
     meta.digest.to_string().trim_start_matches("blake3:").chars().take(32).collect()
 }
 
-fn write_file(tmp: &Path, target: &Path, meta: &Meta, content: &mut Content) -> Result<()> {
+fn write_file(root: &Path, name: &str, meta: &Meta, content: &mut Content) -> Result<()> {
+    let target = root.join(name);
     if target.exists() {
         return Ok(());
     }
-    durable::write_whole(tmp, target, |file| content.write_octets(meta, file)).map(drop)
-}
-
-/// Writes a Maildir (maildir(5)): each message is written in tmp/ and linked into cur/. One that is there is not written again, whatever its
-/// flags have become.
-pub struct MaildirWriter {
-    root: PathBuf,
-    /// The names in each folder's new/ and cur/, without their flags, as they were when it was first met.
-    there: HashMap<PathBuf, HashSet<String>>,
-}
-
-impl MaildirWriter {
-    fn write(&mut self, meta: &Meta, folder: &str, flags: &[String], content: &mut Content) -> Result<()> {
-        let home = self.root.join(maildir_folder(folder));
-        let seconds = meta.received.unwrap_or(Time::from_unix(0)).unix();
-        let stem = format!("{seconds}.{}.mdrop,S={}", short(meta), meta.size);
-        if !self.there.contains_key(&home) {
-            let names = self.open(&home)?;
-            self.there.insert(home.clone(), names);
-        }
-        if !self.there.entry(home.clone()).or_default().insert(stem.clone()) {
-            return Ok(());
-        }
-        write_file(&home.join("tmp"), &home.join("cur").join(format!("{stem}:2,{}", letters(flags))), meta, content)
-    }
-
-    /// Makes a folder if need be, and lists what is in it.
-    fn open(&self, home: &Path) -> Result<HashSet<String>> {
-        ["tmp", "new", "cur"].iter().try_for_each(|part| durable::make_folder(&home.join(part)))?;
-        if home != self.root {
-            durable::mark(&home.join("maildirfolder"))?;
-        }
-        let mut names = HashSet::new();
-        for part in ["new", "cur"] {
-            let part = home.join(part);
-            let entries = std::fs::read_dir(&part).map_err(|e| Error::io("list", e).about(part.display().to_string()))?;
-            names.extend(entries.flatten().map(|entry| stem(&entry.file_name().to_string_lossy()).to_owned()));
-        }
-        Ok(names)
-    }
-}
-
-/// A Maildir name without its flags.
-fn stem(name: &str) -> &str {
-    name.split(':').next().unwrap_or(name)
-}
-
-/// The flags as the letters of a Maildir name, in alphabetical order.
-fn letters(flags: &[String]) -> String {
-    let table = [("\\Draft", 'D'), ("\\Flagged", 'F'), ("\\Answered", 'R'), ("\\Seen", 'S')];
-    table.iter().filter(|(name, _)| flags.iter().any(|flag| flag.eq_ignore_ascii_case(name))).map(|(_, letter)| letter).collect()
-}
-
-/// The sub-folder for a mail folder, as Maildir++ has it: `.Name`, levels parted by dots. What could lead out of the Maildir, or hide,
-/// becomes `_`, so that no name from a server reaches any other place.
-fn maildir_folder(folder: &str) -> String {
-    if folder.eq_ignore_ascii_case("INBOX") {
-        return String::new();
-    }
-    let safe = |c: char| if c.is_control() || c == '\\' { '_' } else { c };
-    let levels = folder.split('/').filter(|level| !level.is_empty());
-    let levels: Vec<String> = levels.map(|level| level.replace('.', "_").chars().map(safe).collect()).collect();
-    let name: String = levels.join(".").chars().take(60).collect();
-    format!(".{}", if name.is_empty() { "_" } else { &name })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_folder_name_leads_out_of_the_maildir() {
-        for (folder, wanted) in [
-            ("INBOX", ""),
-            ("inbox", ""),
-            ("Work/2026", ".Work.2026"),
-            ("../../etc", ".__.__.etc"),
-            ("..", ".__"),
-            ("/", "._"),
-            ("", "._"),
-            ("a\0b\n", ".a_b_"),
-        ] {
-            assert_eq!(maildir_folder(folder), wanted, "{folder:?}");
-        }
-        assert!(maildir_folder(&"x".repeat(1000)).len() <= 61);
-    }
-
-    #[test]
-    fn flags_become_letters_in_alphabetical_order() {
-        assert_eq!(letters(&["\\Seen".into(), "\\Answered".into(), "$Junk".into(), "\\flagged".into()]), "FRS");
-    }
+    durable::write_dated(&root.join(".tmp"), &target, meta.received, |file| content.write_octets(meta, file)).map(drop)
 }

@@ -1,11 +1,12 @@
 //! Reading a message back from its pack: the report, or the message inside it. Neither ever lies in memory as a whole.
 
+use mdrop::archive::index::Held as HeldMessage;
 use mdrop::archive::pack::{PackReader, Place, decode};
 use mdrop::archive::shelf::Shelf;
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::Run;
 use mdrop::held::Held;
-use mdrop::identity::Digest;
+use mdrop::identity::{Digest, Fingerprint};
 use mdrop::inner::{Cutter, Inner};
 use mdrop::spool::Spool;
 use mdrop::stream::{Encoder, Journal, Meta};
@@ -15,12 +16,33 @@ use std::io::{self, Write};
 const IN_MEMORY: usize = 16 << 20;
 
 /// What is to be handed out.
+#[derive(Clone)]
 pub struct Wanted {
     pub digest: Digest,
     pub place: Place,
-    pub folder: String,
-    pub flags: Vec<String>,
     pub journal: Option<Journal>,
+    /// The mail, of which another copy will do if this one is damaged.
+    pub mail: Option<Fingerprint>,
+    pub flags: Vec<String>,
+    /// Under whom, and in which folders.
+    pub targets: Vec<Target>,
+}
+
+/// Where a message goes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Target {
+    /// The user, if those of several are handed out apart.
+    pub user: Option<String>,
+    /// The folder, if messages are handed out in folders.
+    pub folder: Option<String>,
+}
+
+impl Wanted {
+    /// A message that the archive holds, for any target.
+    pub fn of(held: HeldMessage) -> Self {
+        let place = (held.pack, held.frame, held.position);
+        Self { digest: held.digest, place, journal: held.journal, mail: None, flags: Vec::new(), targets: vec![Target::default()] }
+    }
 }
 
 /// A message that is known to be whole.

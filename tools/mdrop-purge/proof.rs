@@ -90,7 +90,7 @@ fn broken(segment: u64, run: &mut Run) {
 
 fn take(record: Record, wanted: &std::collections::HashSet<&Origin>, last_words: &mut HashMap<Origin, LastWord>) {
     match record {
-        Record::Receipt(receipt) if wanted.contains(&receipt.origin) && receipt.outcome != Outcome::Adopted => {
+        Record::Receipt(receipt) if wanted.contains(&receipt.origin) && !matches!(receipt.outcome, Outcome::Adopted | Outcome::Refiled) => {
             last_words.insert(receipt.origin.clone(), LastWord { receipt: *receipt, purged: false });
         }
         // Another message stands there, and policy left it out: what was archived before proves nothing of it.

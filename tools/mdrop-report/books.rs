@@ -58,7 +58,7 @@ pub fn balance(stages: &[StageLine]) -> Books {
     let entries = [
         ("fetch", sum("fetch", &["listed"]), sum("fetch", &["known", "fetched", "vanished", "failed"])),
         ("route", fetched, sum("route", &["routed", "unknown", "skipped", "failed"])),
-        ("store", handed_on.or(fetched), sum("store", &["new", "duplicate", "refused", "failed"])),
+        ("store", handed_on.or(fetched), sum("store", &["new", "duplicate", "refused", "judged", "other-account", "failed"])),
     ];
     let gap = |(stage, given, accounted): (&str, Option<u64>, Option<u64>)| {
         let is_gap = accounted.is_none() || given.is_some_and(|given| Some(given) != accounted);

@@ -6,6 +6,7 @@
 mod ask;
 mod intake;
 mod moves;
+mod refile;
 
 use mdrop::archive::Archive;
 use mdrop::archive::commit::Writer;
@@ -38,6 +39,9 @@ struct Arguments {
     /// Record which messages have moved, from what mdrop-fetch saw: its run log FILE; - is standard input.
     #[arg(long, value_name = "FILE|-", conflicts_with_all = ["known", "purgeable"])]
     moves: Option<String>,
+    /// File messages that are archived anew, as the routed stream on standard input says; store nothing.
+    #[arg(long, conflicts_with_all = ["known", "purgeable", "moves"])]
+    refile: bool,
 }
 
 impl AsRef<Common> for Arguments {
@@ -68,11 +72,14 @@ fn main() -> ExitCode {
         let profile = arguments.common.load_optional_profile(run)?;
         let root = archive_folder(arguments.archive.as_deref(), profile.as_ref())?;
         let input = frame::stdin()?;
+        let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
+        if arguments.refile {
+            let account = profile.as_ref().map(|profile| profile.name.as_str());
+            return refile::refile(Archive::open(&root, index)?, account, arguments.common.dry_run, input, run);
+        }
         if arguments.common.dry_run {
-            let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
             return intake::dry_run(input, &root, index, run);
         }
-        let index = profile.as_ref().and_then(|profile| profile.store.index.as_deref());
         let writer = Writer::new(Archive::open_or_create(&root, index)?, "mdrop-store")?;
         store(Pipeline::start(writer, Archive::open(&root, index)?), input, run)
     })

@@ -13,6 +13,7 @@ pub mod moves;
 pub mod pack;
 pub mod pending;
 pub mod pipeline;
+pub mod refile;
 mod room;
 pub mod segment;
 pub mod shelf;

@@ -10,12 +10,13 @@ pub use step::{Step, step};
 
 use crate::error::{Error, Result, Status};
 use crate::interrupt;
+use crate::time::Time;
 use rustix::fs::{Advice, FlockOperation, Mode, OFlags, RenameFlags};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How long a file of tmp/ is left alone, so that its writer has surely locked it.
 const GRACE: Duration = Duration::from_mins(1);
@@ -239,6 +240,21 @@ pub fn sweep(folder: &Path) -> Result<()> {
 pub fn write_whole(tmp: &Path, target: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<bool> {
     let mut file = Unfinished::create(tmp)?;
     write(&mut file)?;
+    file.sync()?;
+    file.appear(target)
+}
+
+/// The same, and the file has `modified` as the time of its last change, where that is told.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_dated(tmp: &Path, target: &Path, modified: Option<Time>, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<bool> {
+    let mut file = Unfinished::create(tmp)?;
+    write(&mut file)?;
+    if let Some(seconds) = modified.and_then(|time| u64::try_from(time.unix()).ok()) {
+        let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        time.map_or(Ok(()), |time| file.file.set_modified(time)).map_err(|e| about(target, "set the time", e))?;
+    }
     file.sync()?;
     file.appear(target)
 }

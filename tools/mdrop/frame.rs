@@ -251,6 +251,16 @@ pub fn stdin() -> Result<Input> {
     Ok(Input::new(File::from(fd)))
 }
 
+/// Whether nobody feeds standard input: it is a terminal, or the null device.
+#[must_use]
+pub fn stdin_is_idle() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let stdin = rustix::fs::fstat(std::io::stdin());
+    let null = std::fs::metadata("/dev/null").map(|null| null.rdev());
+    let is_device = |stat: &rustix::fs::Stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::CharacterDevice;
+    std::io::stdin().is_terminal() || stdin.is_ok_and(|stat| is_device(&stat) && null.is_ok_and(|null| null == stat.st_rdev))
+}
+
 /// Standard output, with a large buffer: flush it where the reader must see what was written.
 ///
 /// # Errors

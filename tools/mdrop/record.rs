@@ -256,6 +256,8 @@ pub enum Outcome {
     Duplicate,
     /// Its pack was found without a segment and taken in; it is not known to have been routed.
     Adopted,
+    /// It was routed anew where it lies, and is taken for another mail than before. It says nothing of its origin.
+    Refiled,
 }
 
 /// This message, from this origin, is durable here.

@@ -88,23 +88,19 @@ impl Writer {
     /// # Errors
     /// Whatever prevents it; then they may or may not be recorded.
     pub fn record(&mut self, records: &[Record]) -> Result<()> {
-        let lock = self.lock()?;
-        self.catch_up()?;
-        let header = self.header(None)?;
-        self.append(&header, records)?;
-        drop(lock);
-        Ok(())
+        self.record_with(|_, _| Ok(records.to_vec())).map(drop)
     }
 
-    /// Records that depend on what the archive holds: decided under the lock, once what others committed is known. Returns them.
+    /// Records, that are no arrivals, which `decide` makes under the lock of what the archive then holds. Returns them; without any there is
+    /// no segment.
     ///
     /// # Errors
-    /// What `decide` reports; as [`Writer::record`].
-    pub fn record_decided(&mut self, decide: impl FnOnce(&Archive, Time) -> Result<Vec<Record>>) -> Result<Vec<Record>> {
+    /// What `decide` reports; whatever prevents the commit: then they may or may not be recorded.
+    pub fn record_with(&mut self, decide: impl FnOnce(&Archive, &SegmentHeader) -> Result<Vec<Record>>) -> Result<Vec<Record>> {
         let lock = self.lock()?;
         self.catch_up()?;
         let header = self.header(None)?;
-        let records = decide(&self.archive, header.time)?;
+        let records = decide(&self.archive, &header)?;
         if !records.is_empty() {
             self.append(&header, &records)?;
         }

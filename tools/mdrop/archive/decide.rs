@@ -207,7 +207,7 @@ impl<'a> Decision<'a> {
         self.decided.records.push(Record::Refiling(Box::new(refiling)));
     }
 
-    fn receipt(&self, arrival: &Arrival, outcome: Outcome, (pack, frame, position): Place, filings: Vec<Filing>) -> Receipt {
+    pub(super) fn receipt(&self, arrival: &Arrival, outcome: Outcome, (pack, frame, position): Place, filings: Vec<Filing>) -> Receipt {
         let Arrival { meta, fingerprint, quoted, journal, .. } = arrival;
         let quoted = quoted.clone();
         let routing = routing(arrival);

@@ -15,11 +15,13 @@ mod names;
 mod rebuild;
 mod standing;
 mod tables;
+mod whole;
 
 pub use ask::{Held, OriginState, State};
 pub(super) use file::wrong;
 pub use moves::MailboxScope;
 pub(super) use tables::message_id_key;
+pub use whole::Filed;
 
 use crate::archive::segment::{PackName, RecordPlace};
 use crate::archive::shelf::{Series, Shelf};

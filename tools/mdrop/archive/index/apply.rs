@@ -69,6 +69,10 @@ fn take_receipt(db: &Db, place: RecordPlace, receipt: &Receipt) -> Sql<()> {
         file(db, mail, filing, id, None)?;
     }
     correspond(db, receipt, mail)?;
+    // It was routed anew where it lies, which says nothing of its origin.
+    if receipt.outcome == Outcome::Refiled {
+        return Ok(());
+    }
     take_origin(db, place.segment, receipt, id)
 }
 
@@ -191,7 +195,7 @@ fn message(db: &Db, place: RecordPlace, receipt: &Receipt, mail: Mail) -> Sql<i6
 /// journal report counts from then on; what is adopted says nothing of that.
 fn learn(db: &Db, place: RecordPlace, receipt: &Receipt, mail: Mail, before: &Before) -> Sql<()> {
     let Receipt { pack, frame, position, outcome, .. } = receipt;
-    if *outcome != Outcome::Duplicate {
+    if !matches!(outcome, Outcome::Duplicate | Outcome::Refiled) {
         let update = "UPDATE messages SET pack = ?2, frame_offset = ?3, frame_length = ?4, position = ?5 WHERE id = ?1";
         db.prepare_cached(update)?.execute(params![before.id, pack, frame.offset, frame.length, position])?;
     }

@@ -36,7 +36,7 @@ impl Book {
 
     fn record(&mut self, decide: impl FnOnce(&Archive, Time) -> Result<Vec<Record>>) -> Result<Vec<Record>> {
         match self {
-            Self::Recording(writer) => writer.record_decided(decide),
+            Self::Recording(writer) => writer.record_with(|archive, header| decide(archive, header.time)),
             Self::Showing(archive) => decide(archive, Time::now()),
         }
     }
