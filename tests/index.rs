@@ -54,8 +54,8 @@ fn rows(index: &Path) -> Vec<String> {
     for table in tables {
         let mut asked = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns = asked.column_count();
-        let row = |row: &rusqlite::Row| Ok((0..columns).map(|n| format!(" {:?}", row.get_ref(n).unwrap())).collect::<String>());
-        let mut rows: Vec<String> = asked.query_map([], row).unwrap().map(|row| format!("{table}:{}", row.unwrap())).collect();
+        let row = |row: &rusqlite::Row| Ok(format!("{:?}", (0..columns).map(|n| row.get_ref(n).unwrap()).collect::<Vec<_>>()));
+        let mut rows: Vec<String> = asked.query_map([], row).unwrap().map(|row| format!("{table}: {}", row.unwrap())).collect();
         rows.sort();
         all.append(&mut rows);
     }
@@ -142,7 +142,13 @@ fn an_index_that_is_made_anew_has_the_rows_of_the_one_that_was_kept() {
 fn known(archive: &Archive, settings: Option<Digest>, ids: bool) -> Vec<Known> {
     let mut all = Vec::new();
     let account = Account { name: "acme".into(), login: "a@h".into() };
-    archive.index.each_known(&account, settings, ids, |known| Ok(all.push(known))).unwrap();
+    archive
+        .index
+        .each_known(&account, settings, ids, |known| {
+            all.push(known);
+            Ok(())
+        })
+        .unwrap();
     all
 }
 
