@@ -65,6 +65,7 @@ fn formats_and_identities_know_nothing_of_files_sockets_or_what_stands_above_the
         "record",
         "stream",
         "inner",
+        "words",
         "profile",
         "users",
     ];
