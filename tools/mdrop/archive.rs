@@ -13,6 +13,7 @@ pub mod pack;
 pub mod pending;
 pub mod segment;
 pub mod shelf;
+pub mod text;
 
 pub use arrival::{Arrival, Learner, Quoted};
 

@@ -33,6 +33,14 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// A reader that goes no further than the header: subject, sender and recipients.
+    #[must_use]
+    pub fn of_heads() -> Self {
+        let mut reader = Self::default();
+        reader.tree.only_head = true;
+        reader
+    }
+
     /// The words.
     #[must_use]
     pub fn finish(mut self) -> Words {
@@ -83,12 +91,23 @@ struct Tree {
     /// How many octets of text may be kept still.
     room: usize,
     addresses: usize,
+    only_head: bool,
 }
 
 impl Default for Tree {
     fn default() -> Self {
         let state = State::Header { octets: Vec::new(), is_mail: true, begun: false };
-        Self { levels: Vec::new(), state, words: Words::default(), parts: 0, mails: 0, depth: 0, room: TEXTS, addresses: 0 }
+        Self {
+            levels: Vec::new(),
+            state,
+            words: Words::default(),
+            parts: 0,
+            mails: 0,
+            depth: 0,
+            room: TEXTS,
+            addresses: 0,
+            only_head: false,
+        }
     }
 }
 
@@ -286,7 +305,7 @@ impl Sink for Tree {
     }
 
     fn is_done(&self) -> bool {
-        self.parts >= PARTS
+        self.parts >= PARTS || (self.only_head && self.parts > 0)
     }
 }
 
