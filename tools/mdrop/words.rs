@@ -9,6 +9,7 @@ mod html;
 mod parts;
 mod text;
 
+pub use encoded::decoded;
 pub use parts::Reader;
 
 use crate::address::Address;

@@ -9,6 +9,7 @@ mod ask;
 mod bulk;
 mod catalog;
 mod file;
+mod find;
 mod known;
 mod names;
 mod rebuild;
@@ -16,6 +17,7 @@ mod standing;
 mod tables;
 
 pub use ask::{Held, OriginState};
+pub use find::{Found, Question, Set, Who};
 pub(super) use file::wrong;
 pub(super) use tables::message_id_key;
 

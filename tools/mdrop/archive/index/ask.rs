@@ -62,7 +62,7 @@ const IS_DIGEST: &str = "substr(m.digest, 1, 8) = substr(?1, 1, 8) AND m.digest 
 pub(super) const HELD: &str = "m.digest, x.fingerprint, m.size, m.pack, m.frame_offset, m.frame_length, m.position, m.adopted, m.journal,
     m.segment, m.record_frame, m.record_position";
 /// How many they are.
-const HELD_COLUMNS: usize = 12;
+pub(super) const HELD_COLUMNS: usize = 12;
 /// The columns of [`state`], of origins o and their messages m.
 const STATE: &str = "m.digest, o.segment, o.archived, o.state, o.settings, o.server_size, o.received";
 
