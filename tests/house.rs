@@ -109,7 +109,7 @@ fn long_flags(text: &str, mark: &str) -> BTreeSet<String> {
 
 #[test]
 fn each_manual_page_names_exactly_its_tools_flags() {
-    for tool in ["mdrop-fetch", "mdrop-route", "mdrop-store", "mdrop-purge", "mdrop-cat", "mdrop-check", "mdrop-report"] {
+    for tool in ["mdrop-fetch", "mdrop-route", "mdrop-store", "mdrop-purge", "mdrop-find", "mdrop-cat", "mdrop-check", "mdrop-report"] {
         let help = run(tool, &["--help"], b"").exits(0).text();
         let page = std::fs::read_to_string(root().join(format!("man/{tool}.1"))).unwrap();
         // What the page says of other tools, and its examples, are not its options.
@@ -121,7 +121,7 @@ fn each_manual_page_names_exactly_its_tools_flags() {
 
 #[test]
 fn every_tool_says_its_version_and_calls_wrong_usage_64() {
-    for tool in ["mdrop-fetch", "mdrop-route", "mdrop-store", "mdrop-purge", "mdrop-cat", "mdrop-check", "mdrop-report"] {
+    for tool in ["mdrop-fetch", "mdrop-route", "mdrop-store", "mdrop-purge", "mdrop-find", "mdrop-cat", "mdrop-check", "mdrop-report"] {
         let version = run(tool, &["--version"], b"").exits(0).text();
         assert_eq!(version, format!("{tool} {}\n", env!("CARGO_PKG_VERSION")));
         let wrong = run(tool, &["--no-such-flag"], b"").exits(64);

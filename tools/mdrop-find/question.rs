@@ -134,7 +134,11 @@ fn time(text: &str) -> Result<Time, String> {
         let span = i64::try_from(parse_duration(text)?.as_secs()).ok()?;
         Some(Time::from_unix(Time::now().unix().saturating_sub(span)))
     };
-    text.parse().ok().or_else(day).or_else(ago).ok_or_else(|| "a time is 2026-11-01, 2026-11-01T08:00:00Z or, so long ago, 12h, 7d or 4w".into())
+    text.parse()
+        .ok()
+        .or_else(day)
+        .or_else(ago)
+        .ok_or_else(|| "a time is 2026-11-01, 2026-11-01T08:00:00Z or, so long ago, 12h, 7d or 4w".into())
 }
 
 /// Octets: a number, or one of KiB (`k`), MiB (`M`) or GiB (`G`).

@@ -14,8 +14,10 @@ const FILED: usize = 30;
 /// How many columns are left for the subject at least, and how many it has where there is no terminal.
 const LEAST: usize = 10;
 const USUAL: usize = 60;
-/// Date, size, and the blanks between the columns.
-const OTHERS: usize = 16 + 7 + 8;
+/// Between two columns.
+const GAP: usize = 2;
+/// Date and size, and three gaps.
+const OTHERS: usize = 16 + 6 + 3 * GAP;
 
 /// The layout.
 pub struct Table {
@@ -30,11 +32,11 @@ impl Table {
         width.map_or(Self { subject: USUAL, filed: FILED }, Self::of_width)
     }
 
-    /// As wide as this; who filed it goes first where there is no room.
+    /// As wide as this; under whom it is filed gives way first where there is no room.
     fn of_width(width: usize) -> Self {
         let room = width.saturating_sub(OTHERS + FROM);
-        let filed = if room >= FILED + LEAST { FILED } else { 0 };
-        Self { subject: room.saturating_sub(filed).max(LEAST), filed }
+        let (filed, taken) = if room >= FILED + GAP + LEAST { (FILED, FILED + GAP) } else { (0, 0) };
+        Self { subject: room.saturating_sub(taken).max(LEAST), filed }
     }
 
     /// One line, its LF included.
@@ -116,7 +118,12 @@ mod tests {
         for (text, fitted) in [("abc", "abc     "), ("abcdefgh", "abcdefgh"), ("abcdefghi", "abcdefg…"), ("", "        ")] {
             assert_eq!(fit(text, 8), fitted);
         }
-        for text in ["\u{6771}\u{4eac}\u{90fd}\u{5e81}\u{3067}\u{4f1a}\u{8b70}", "a\u{6771}\u{4eac}\u{90fd}\u{5e81}\u{3067}", "e\u{301}e\u{301}e\u{301}", "\u{1f600}\u{1f600}\u{1f600}\u{1f600}\u{1f600}"] {
+        for text in [
+            "\u{6771}\u{4eac}\u{90fd}\u{5e81}\u{3067}\u{4f1a}\u{8b70}",
+            "a\u{6771}\u{4eac}\u{90fd}\u{5e81}\u{3067}",
+            "e\u{301}e\u{301}e\u{301}",
+            "\u{1f600}\u{1f600}\u{1f600}\u{1f600}\u{1f600}",
+        ] {
             assert_eq!(fit(text, 8).width(), 8, "{text}: {}", fit(text, 8));
         }
     }
@@ -136,7 +143,8 @@ mod tests {
     fn the_table_is_as_wide_as_the_terminal_if_that_is_wide_enough() {
         for (width, filed) in [(80, 0), (100, FILED), (200, FILED)] {
             let table = Table::of_width(width);
-            assert_eq!((table.filed, OTHERS + FROM + table.subject + table.filed), (filed, width));
+            let gap = if filed > 0 { GAP } else { 0 };
+            assert_eq!((table.filed, OTHERS + FROM + table.subject + gap + table.filed), (filed, width));
         }
     }
 }

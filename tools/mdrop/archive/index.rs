@@ -17,8 +17,8 @@ mod standing;
 mod tables;
 
 pub use ask::{Held, OriginState};
-pub use find::{Found, Question, Set, Who};
 pub(super) use file::wrong;
+pub use find::{Found, Question, Set, Who};
 pub(super) use tables::message_id_key;
 
 use crate::archive::segment::{PackName, RecordPlace};

@@ -133,7 +133,9 @@ impl Question {
             s.from = from.into();
             return (s, "f.date, f.mail, f.role");
         } else if !self.senders.is_empty() {
-            s.from = format!("(SELECT DISTINCT mail FROM ({MAILS_OF_SENDERS})) c CROSS JOIN mails x ON x.id = c.mail CROSS JOIN messages m ON m.mail = x.id");
+            s.from = format!(
+                "(SELECT DISTINCT mail FROM ({MAILS_OF_SENDERS})) c CROSS JOIN mails x ON x.id = c.mail CROSS JOIN messages m ON m.mail = x.id"
+            );
             self.dates(&mut s, "x.date");
             return (s, "x.date, x.id, m.id");
         } else {
@@ -285,7 +287,8 @@ impl Index {
     /// # Errors
     /// What SQLite reports.
     pub fn filings_in_force(&self, found: &Found, user: Option<&str>, said: &[Filing]) -> Result<Vec<Filing>> {
-        let select = "SELECT u.name, d.name, f.role, e.kind, e.field FROM messages m CROSS JOIN filings f ON f.mail = m.mail AND f.message = m.id
+        let select =
+            "SELECT u.name, d.name, f.role, e.kind, e.field FROM messages m CROSS JOIN filings f ON f.mail = m.mail AND f.message = m.id
             JOIN users u ON u.id = f.user JOIN folders d ON d.id = f.folder LEFT JOIN evidences e ON e.id = f.evidence
             WHERE m.id = ?1 AND (?2 IS NULL OR u.name = ?2) ORDER BY u.name, f.role DESC";
         let mut asked = self.db.prepare_cached(select).map_err(wrong)?;
