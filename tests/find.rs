@@ -230,6 +230,40 @@ fn a_user_is_not_told_who_was_in_bcc() {
     assert_eq!((all.filings.len(), all.recipients.len(), all.sender.is_some()), (2, 2, true));
 }
 
+/// A journal report of a mail to Alice, of which Bob got a blind copy; routed, or not found to be one.
+fn report(is_found: bool) -> Message {
+    let inner = "Date: 1 Oct 2026 08:00:00 +0000\r\nMessage-ID: <j@example.net>\r\nFrom: zoe@example.net\r\nTo: alice@example.com\r\nSubject: inside\r\n\r\nplan\r\n";
+    let head = "From: journal@example.com\r\nSubject: report\r\nContent-Type: multipart/mixed; boundary=B\r\n\r\n--B\r\n\r\nRecipient: bob@example.com\r\n        --B\r\nContent-Type: message/rfc822\r\n\r\n";
+    let octets = format!("{head}{inner}--B--\r\n");
+    let mut message = message(1, octets.as_bytes(), &[ALICE, BOB]);
+    if is_found {
+        let (offset, length) = (Some(head.len() as u64), Some(inner.len() as u64));
+        message.0.route.as_mut().unwrap().journal =
+            Some(mdrop::stream::Journal { kind: "exchange".into(), offset, length, encoding: None });
+    }
+    message
+}
+
+#[test]
+fn what_a_journal_report_says_beside_the_mail_in_it_is_not_found() {
+    let scene = Scene::new(&[report(true)]);
+    assert_eq!(scene.subjects(&["--user", ALICE, "plan"]), ["inside"]);
+    assert!(scene.find(&["bob"]).is_empty() && scene.find(&["--subject", "report"]).is_empty());
+    // One that is found to be a report only later, whether its words were read before or not, and however many at once.
+    for asked_before in [&["--subject", "report"][..], &["bob"], &[]] {
+        let scene = Scene::new(&[report(false)]);
+        if !asked_before.is_empty() {
+            assert_eq!(scene.subjects(asked_before), ["report"]);
+        }
+        scene.store(&[report(true)]);
+        for asked in [&["bob"][..], &["--subject", "report"], &["recipient"]] {
+            assert!(scene.find(asked).is_empty(), "{asked:?} after {asked_before:?}");
+        }
+        assert_eq!(scene.subjects(&["--user", ALICE, "plan"]), ["inside"], "after {asked_before:?}");
+        assert_eq!(scene.subjects(&["--to", ALICE, "--not", "bob"]), ["inside"]);
+    }
+}
+
 #[test]
 fn of_copies_of_one_mail_a_user_sees_the_one_that_was_filed() {
     let copy = |n: u32, user: &str| {

@@ -29,10 +29,14 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const STEP: Duration = Duration::from_millis(5);
 
 /// The words come cut and folded, with blanks between them, and whatever is beyond ASCII belongs to a word; so the simplest tokenizer
-/// does. Positions are kept, since phrases need them: `example.com` is one, and any word in Chinese.
+/// does. Positions are kept, since phrases need them: `example.com` is one, and any word in Chinese. Of 10,279 real messages with 105 MB all
+/// this takes 10.5 MB (with columns and no positions 7.3, with neither 4.2), and is made in 1.2 seconds.
+/// A message's row in `messages` is what makes its words count; where it is read anew it gets another one. inner: whether they are those of
+/// the message inside a journal report.
 const TABLES: &str = "
 CREATE TABLE applied (level INTEGER PRIMARY KEY, archive TEXT NOT NULL, segment INTEGER NOT NULL, blake3 BLOB, done INTEGER NOT NULL);
-CREATE TABLE messages (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, level INTEGER NOT NULL, attached INTEGER NOT NULL);
+CREATE TABLE messages (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, level INTEGER NOT NULL, inner INTEGER NOT NULL, attached INTEGER NOT NULL);
 CREATE INDEX attached ON messages (attached) WHERE attached = 1;
 CREATE TABLE unread (digest BLOB PRIMARY KEY, pack INTEGER NOT NULL, frame_offset INTEGER NOT NULL, frame_length INTEGER NOT NULL,
   position INTEGER NOT NULL, journal TEXT) WITHOUT ROWID;

@@ -158,12 +158,12 @@ impl Tree {
     fn end_part(&mut self) {
         match std::mem::replace(&mut self.state, State::Skip) {
             State::Header { octets, is_mail, .. } => self.header(&octets, is_mail),
-            State::Text(text) => self.text(text),
+            State::Text(text) => self.text(&text),
             State::Skip => {}
         }
         // A header that ended without an empty line may have begun a text.
         if let State::Text(text) = std::mem::replace(&mut self.state, State::Skip) {
-            self.text(text);
+            self.text(&text);
         }
     }
 
@@ -180,7 +180,7 @@ impl Tree {
         }
         if !any && is_mail {
             // A message without a header is all text.
-            return self.text(Text::new(Kind::Plain, &about.charset, &about.encoding, octets.to_vec()));
+            return self.text(&Text::new(Kind::Plain, &about.charset, &about.encoding, octets.to_vec()));
         }
         self.mails += usize::from(is_mail);
         self.parts += 1;
@@ -244,9 +244,9 @@ impl Tree {
         }
     }
 
-    fn text(&mut self, text: Text) {
+    fn text(&mut self, text: &Text) {
         if text.kind == Kind::Mail {
-            return self.encoded_mail(&text);
+            return self.encoded_mail(text);
         }
         let plain = self.levels.last_mut().and_then(|level| level.plain.as_mut());
         text.add(&mut self.words.body, plain);

@@ -71,7 +71,7 @@ impl Text {
     }
 }
 
-/// Whether a line is no words but octets in base64, as of an OpenPGP message; digits in hexadecimal are words.
+/// Whether a line is no words but octets in base64, as of an encrypted message; digits in hexadecimal are words.
 fn is_armour(line: &str) -> bool {
     let line = line.trim_end();
     let is_letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');

@@ -144,7 +144,7 @@ impl Question {
         self.dates(&mut s, "x.date");
         s.from = from.into();
         if let Some(user) = &self.user {
-            s.from += &format!(" CROSS JOIN filings f ON {FILING} AND f.date = x.date AND f.mail = x.id AND f.message = m.id");
+            s.from = format!("{from} CROSS JOIN filings f ON {FILING} AND f.date = x.date AND f.mail = x.id AND f.message = m.id");
             s.bound.push(user.clone().into());
         }
         (s, order)
@@ -267,7 +267,7 @@ impl Index {
             })();
             let found = found.map_err(wrong)?;
             if mail.as_ref() != Some(&found.held.fingerprint) {
-                mail = Some(found.held.fingerprint.clone());
+                mail = Some(found.held.fingerprint);
                 last.clear();
             }
             if last.contains(&found.id) {

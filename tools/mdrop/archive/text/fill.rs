@@ -36,6 +36,13 @@ struct Mark {
     done: usize,
 }
 
+/// What is held of a message.
+struct Row {
+    id: i64,
+    level: i64,
+    inner: bool,
+}
+
 /// A batch on its way.
 struct Batch<'a> {
     texts: &'a Texts,
@@ -113,7 +120,7 @@ impl Texts {
             let frame = Frame { offset: row.get(2)?, length: row.get(3)? };
             let journal: Option<String> = row.get(5)?;
             let journal = journal.and_then(|json| serde_json::from_str(&json).ok());
-            Ok(Job { digest: Digest(row.get(0)?), place: (row.get(1)?, frame, row.get(4)?), journal, size: 0 })
+            Ok(Job { digest: Digest(row.get(0)?), place: (row.get(1)?, frame, row.get(4)?), journal, size: 0, again: false })
         });
         let jobs: Vec<Job> = rows.and_then(Iterator::collect).map_err(wrong)?;
         let mut batch = Batch { texts: self, heads: true, bodies: true, began: Instant::now(), octets: 0, tell };
@@ -140,17 +147,20 @@ impl Batch<'_> {
         };
         let all = jobs.len();
         let wanted = jobs.get(mark.done..limit.unwrap_or(all).min(all)).unwrap_or_default();
-        let chunks: Vec<&[Job]> = wanted.chunk_by(|a, b| a.place.0 == b.place.0 && a.place.1 == b.place.1).collect();
+        let wanted = wanted.iter().map(|job| Ok((job, self.is_wanted(job)?))).collect::<Result<Vec<_>>>()?;
+        let chunks: Vec<_> = wanted.chunk_by(|(a, _), (b, _)| (a.place.0, a.place.1) == (b.place.0, b.place.1)).collect();
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let level = if self.bodies { Level::Bodies } else { Level::Heads };
         let (shelf, mut done) = (&self.texts.shelf, mark.done);
-        let work = |chunk: &&[Job]| (chunk.to_vec(), message::read_all(shelf, chunk, level));
+        let work = |chunk: &&[(&Job, bool)]| {
+            let jobs: Vec<Job> = chunk.iter().filter(|(_, wanted)| *wanted).map(|(job, _)| (*job).clone()).collect();
+            let words = message::read_all(shelf, &jobs, level);
+            (chunk.len(), jobs, words)
+        };
         let mut full = false;
-        let ended = lanes::in_order(&chunks, cores, work, |(chunk, words)| {
-            for (job, words) in chunk.iter().zip(words) {
-                self.take(job, words)?;
-                done += 1;
-            }
+        let ended = lanes::in_order(&chunks, cores, work, |(count, jobs, words)| {
+            jobs.iter().zip(words).try_for_each(|(job, words)| self.take(job, words))?;
+            done += count;
             full = self.is_full() || interrupt::requested();
             if full { Err(Error::new(Status::TryAgain, "the batch is full")) } else { Ok(()) }
         });
@@ -166,6 +176,16 @@ impl Batch<'_> {
         Ok(!full)
     }
 
+    /// Whether a message is to be read: it has not been, or it has been found to be a journal report since, or no longer counts as one. Then what
+    /// the report says beside the message inside it, who was in Bcc, must no longer be found by its users.
+    fn is_wanted(&self, job: &Job) -> Result<bool> {
+        let level = if self.bodies { Level::Bodies } else { Level::Heads };
+        Ok(self.row(job.digest)?.is_none_or(|row| {
+            let is_other = row.inner != job.has_inner();
+            if is_other { job.again } else { row.level < level.number() }
+        }))
+    }
+
     fn is_full(&self) -> bool {
         self.octets >= BATCH || self.began.elapsed() >= BATCH_TIME
     }
@@ -173,6 +193,10 @@ impl Batch<'_> {
     /// Takes in one message's words, or notes that it can't be read.
     fn take(&mut self, job: &Job, words: Result<Words>) -> Result<()> {
         self.octets += job.size;
+        let is_other = self.row(job.digest)?.is_some_and(|row| row.inner != job.has_inner());
+        if is_other && job.again {
+            self.write("DELETE FROM messages WHERE digest = ?1", [job.digest.0])?;
+        }
         let words = match words {
             Ok(words) => words,
             Err(e) if matches!(e.status(), Status::Data | Status::NoInput) => {
@@ -185,30 +209,35 @@ impl Batch<'_> {
             Err(e) => return Err(e),
         };
         self.write("DELETE FROM unread WHERE digest = ?1", [job.digest.0])?;
-        if self.id(job.digest)?.is_none() {
-            self.write_heads(job.digest, &words)?;
+        if is_other && !job.again {
+            return Ok(());
         }
-        if self.bodies
-            && let Some((id, level)) = self.id(job.digest)?
-            && level < Level::Bodies.number()
-        {
-            self.write("INSERT INTO bodies (rowid, body, attachments) VALUES (?1, ?2, ?3)", params![id, words.body, words.attachments])?;
+        if self.row(job.digest)?.is_none() {
+            self.write_heads(job, &words)?;
+        }
+        if let Some(row) = self.row(job.digest)?.filter(|row| self.bodies && row.level < Level::Bodies.number()) {
+            self.write(
+                "INSERT INTO bodies (rowid, body, attachments) VALUES (?1, ?2, ?3)",
+                params![row.id, words.body, words.attachments],
+            )?;
             let update = "UPDATE messages SET level = ?2, attached = ?3 WHERE id = ?1";
-            self.write(update, params![id, Level::Bodies.number(), words.has_attachment])?;
+            self.write(update, params![row.id, Level::Bodies.number(), words.has_attachment])?;
         }
         (self.tell)(Filled::Message(job.size))
     }
 
-    fn write_heads(&self, digest: Digest, words: &Words) -> Result<()> {
-        self.write("INSERT INTO messages (digest, level, attached) VALUES (?1, ?2, 0)", params![digest.0, Level::Heads.number()])?;
+    fn write_heads(&self, job: &Job, words: &Words) -> Result<()> {
+        let insert = "INSERT INTO messages (digest, level, inner, attached) VALUES (?1, ?2, ?3, 0)";
+        self.write(insert, params![job.digest.0, Level::Heads.number(), job.has_inner()])?;
         let insert = "INSERT INTO heads (rowid, subject, sender, recipients) VALUES (last_insert_rowid(), ?1, ?2, ?3)";
         self.write(insert, params![words.subject, words.sender, words.recipients])
     }
 
-    fn id(&self, digest: Digest) -> Result<Option<(i64, i64)>> {
+    fn row(&self, digest: Digest) -> Result<Option<Row>> {
         let wrong = |e| self.texts.wrong(&e);
-        let mut asked = self.texts.db.prepare_cached("SELECT id, level FROM messages WHERE digest = ?1").map_err(wrong)?;
-        asked.query_row([digest.0], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(wrong)
+        let mut asked = self.texts.db.prepare_cached("SELECT id, level, inner FROM messages WHERE digest = ?1").map_err(wrong)?;
+        let row = |row: &rusqlite::Row| Ok(Row { id: row.get(0)?, level: row.get(1)?, inner: row.get(2)? });
+        asked.query_row([digest.0], row).optional().map_err(wrong)
     }
 
     fn write(&self, sql: &str, values: impl rusqlite::Params) -> Result<()> {
@@ -237,15 +266,13 @@ impl Batch<'_> {
     }
 }
 
-/// The messages that a segment brought, in the order in which they lie in the pack.
+/// The messages of a segment's receipts, in the order in which they lie in packs.
 fn jobs(texts: &Texts, number: u64) -> Result<Vec<Job>> {
     let mut jobs = Vec::new();
     for record in Segment::open(&texts.shelf, number)? {
-        if let Record::Receipt(receipt) = record?
-            && receipt.outcome != Outcome::Duplicate
-        {
-            let Receipt { digest, pack, frame, position, journal, size, .. } = *receipt;
-            jobs.push(Job { digest, place: (pack, frame, position), journal, size });
+        if let Record::Receipt(receipt) = record? {
+            let Receipt { digest, pack, frame, position, journal, size, outcome, .. } = *receipt;
+            jobs.push(Job { digest, place: (pack, frame, position), journal, size, again: outcome == Outcome::Duplicate });
         }
     }
     jobs.sort_by_key(|job| job.place);

@@ -17,6 +17,20 @@ pub struct Job {
     pub place: Place,
     pub journal: Option<Journal>,
     pub size: u64,
+    /// Whether the archive had it before.
+    pub again: bool,
+}
+
+impl Job {
+    /// The message inside the report that is to be read in its place.
+    fn inner(&self) -> Option<Inner> {
+        self.journal.as_ref().and_then(|journal| Inner::of(journal).ok().flatten())
+    }
+
+    /// Whether there is one.
+    pub fn has_inner(&self) -> bool {
+        self.inner().is_some()
+    }
 }
 
 /// Reads the messages of a chunk; the digest of each is checked on the way.
@@ -27,7 +41,7 @@ pub fn read_all(shelf: &Shelf, jobs: &[Job], level: Level) -> Vec<Result<Words>>
 
 fn read(packs: &mut PackReader, shelf: &Shelf, job: &Job, level: Level) -> Result<Words> {
     let reader = || if level == Level::Heads { Reader::of_heads() } else { Reader::default() };
-    if let Some(Ok(inner)) = job.journal.as_ref().and_then(|journal| Inner::of(journal).transpose()) {
+    if let Some(inner) = job.inner() {
         let mut cutter = Cutter::new(inner, reader());
         packs.read(shelf, job.place, job.digest, &mut io::sink(), &mut cutter)?;
         if let Ok(inner) = cutter.finish()? {
