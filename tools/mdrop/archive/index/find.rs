@@ -16,7 +16,7 @@ use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
 use std::path::Path;
 
-/// Up to so many messages that have the words they are looked at first.
+/// Up to so many messages that have the words, or mails of the senders, they are looked at first.
 const FEW: u64 = 20_000;
 
 /// A correspondent who is asked for.
@@ -109,12 +109,15 @@ impl Statement {
 }
 
 const FILING: &str = "f.user = (SELECT id FROM users WHERE name = ?)";
-const MAILS_OF_SENDERS: &str = "SELECT mail FROM correspondents WHERE role = 0 AND address IN (SELECT id FROM temp.senders)";
-const MAILS_OF_RECIPIENTS: &str = "SELECT mail FROM correspondents WHERE role = 1 AND address IN (SELECT id FROM temp.recipients)";
+const OF_SENDERS: &str = "FROM correspondents WHERE role = 0 AND address IN (SELECT id FROM temp.senders)";
+const BY_SENDER: &str = "EXISTS (SELECT 1 FROM correspondents c INDEXED BY correspondents_by_mail
+    WHERE c.mail = x.id AND c.role = 0 AND c.address IN (SELECT id FROM temp.senders))";
+const TO_RECIPIENT: &str = "EXISTS (SELECT 1 FROM correspondents c INDEXED BY correspondents_by_mail
+    WHERE c.mail = x.id AND c.role = 1 AND c.address IN (SELECT id FROM temp.recipients))";
 
 impl Question {
     /// Where the search begins, and in which order it meets the mails.
-    fn begin(&self) -> (Statement, &'static str) {
+    fn begin(&self, few_mails: bool) -> (Statement, &'static str) {
         let mut s = Statement::default();
         let few = self.matches.is_some_and(|matches| matches <= FEW);
         let (from, order) = if let Some(digest) = self.digest {
@@ -132,10 +135,9 @@ impl Question {
             self.dates(&mut s, "f.date");
             s.from = from.into();
             return (s, "f.date, f.mail, f.role");
-        } else if !self.senders.is_empty() {
-            s.from = format!(
-                "(SELECT DISTINCT mail FROM ({MAILS_OF_SENDERS})) c CROSS JOIN mails x ON x.id = c.mail CROSS JOIN messages m ON m.mail = x.id"
-            );
+        } else if few_mails {
+            s.from =
+                format!("(SELECT DISTINCT mail {OF_SENDERS}) c CROSS JOIN mails x ON x.id = c.mail CROSS JOIN messages m ON m.mail = x.id");
             self.dates(&mut s, "x.date");
             return (s, "x.date, x.id, m.id");
         } else {
@@ -158,11 +160,11 @@ impl Question {
         }
     }
 
-    fn statement(&self) -> (String, Vec<Value>) {
-        let (mut s, order) = self.begin();
+    fn statement(&self, few_mails: bool) -> (String, Vec<Value>) {
+        let (mut s, order) = self.begin(few_mails);
         self.filed(&mut s);
         if !self.senders.is_empty() {
-            s.when(format!("x.id IN ({MAILS_OF_SENDERS})"), []);
+            s.when(BY_SENDER, []);
         }
         if !self.recipients.is_empty() {
             let mine = self.user.iter().any(|user| self.recipients.contains(&Who::Address(user.clone())));
@@ -170,7 +172,7 @@ impl Question {
                 // Who else got a mail may be known to nobody who got it: only To and Cc count, and the user's own filing.
                 (Some(_), true) => "OR f.role = 1".into(),
                 (Some(_), false) => String::new(),
-                (None, _) => format!("OR x.id IN ({MAILS_OF_RECIPIENTS})"),
+                (None, _) => format!("OR {TO_RECIPIENT}"),
             };
             s.when(format!("(m.id IN (SELECT message FROM temp.addressed) {other})"), []);
         }
@@ -253,7 +255,8 @@ impl Index {
     pub fn find(&self, question: &Question, mut each: impl FnMut(Found) -> Result<bool>) -> Result<()> {
         self.note_addresses("temp.senders", &question.senders)?;
         self.note_addresses("temp.recipients", &question.recipients)?;
-        let (sql, values) = question.statement();
+        let few_mails = !question.senders.is_empty() && self.few_mails()?;
+        let (sql, values) = question.statement(few_mails);
         let mut asked = self.db.prepare(&sql).map_err(wrong)?;
         let mut rows = asked.query(params_from_iter(values)).map_err(wrong)?;
         // A user who is sender and recipient has two filings of a mail, which stand side by side, and perhaps one message.
@@ -302,6 +305,13 @@ impl Index {
             Ok(filing)
         });
         rows.and_then(Iterator::collect).map_err(wrong)
+    }
+
+    /// Whether the senders who are asked for wrote so few mails that these are looked at first.
+    fn few_mails(&self) -> Result<bool> {
+        let select = format!("SELECT count(*) FROM (SELECT 1 {OF_SENDERS} LIMIT ?1)");
+        let count: u64 = self.db.query_row(&select, [FEW], |row| row.get(0)).map_err(wrong)?;
+        Ok(count < FEW)
     }
 
     /// Puts the numbers of the addresses that are asked for into a temporary table.
