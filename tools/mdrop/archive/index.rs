@@ -9,6 +9,7 @@ mod ask;
 mod bulk;
 mod catalog;
 mod file;
+mod find;
 mod known;
 mod names;
 mod rebuild;
@@ -18,6 +19,7 @@ mod whole;
 
 pub use ask::{Held, OriginState};
 pub(super) use file::wrong;
+pub use find::{Found, Question, Set, Who};
 pub(super) use tables::message_id_key;
 pub use whole::Filed;
 

@@ -10,7 +10,7 @@ use crate::record::{Kind, Role};
 use rusqlite::types::Value;
 
 /// Changes whenever the tables do; another number means: make it anew.
-pub(super) const SCHEMA: i64 = 4;
+pub(super) const SCHEMA: i64 = 5;
 
 /// All tables. Times are seconds since 1970 in UTC.
 pub(super) const TABLES: &str = "
@@ -78,6 +78,7 @@ CREATE INDEX mails_by_message_id ON mails (message_id) WHERE message_id IS NOT N
 CREATE INDEX mails_by_date ON mails (date);
 CREATE INDEX messages_by_mail ON messages (mail);
 CREATE INDEX filings_by_mail ON filings (mail);
+CREATE INDEX correspondents_by_mail ON correspondents (mail);
 CREATE INDEX origins_by_message ON origins (message) WHERE message IS NOT NULL;
 ";
 
