@@ -123,6 +123,7 @@ fn formats_and_identities_know_nothing_of_files_sockets_or_what_stands_above_the
         "record",
         "stream",
         "inner",
+        "words",
         "profile",
         "users",
     ];
@@ -166,7 +167,7 @@ fn long_flags(text: &str, mark: &str) -> BTreeSet<String> {
 
 #[test]
 fn each_manual_page_names_exactly_its_tools_flags() {
-    for tool in ["mdrop-fetch", "mdrop-route", "mdrop-store", "mdrop-purge", "mdrop-cat", "mdrop-check", "mdrop-report"] {
+    for tool in ["mdrop-fetch", "mdrop-route", "mdrop-store", "mdrop-purge", "mdrop-find", "mdrop-cat", "mdrop-check", "mdrop-report"] {
         let help = run(tool, &["--help"], b"").exits(0).text();
         let page = std::fs::read_to_string(root().join(format!("man/{tool}.1"))).unwrap();
         // What the page says of other tools, and its examples, are not its options.
@@ -178,7 +179,7 @@ fn each_manual_page_names_exactly_its_tools_flags() {
 
 #[test]
 fn every_tool_says_its_version_and_calls_wrong_usage_64() {
-    for tool in ["mdrop-fetch", "mdrop-route", "mdrop-store", "mdrop-purge", "mdrop-cat", "mdrop-check", "mdrop-report"] {
+    for tool in ["mdrop-fetch", "mdrop-route", "mdrop-store", "mdrop-purge", "mdrop-find", "mdrop-cat", "mdrop-check", "mdrop-report"] {
         let version = run(tool, &["--version"], b"").exits(0).text();
         assert_eq!(version, format!("{tool} {}\n", env!("CARGO_PKG_VERSION")));
         let wrong = run(tool, &["--no-such-flag"], b"").exits(64);

@@ -251,3 +251,27 @@ fn whoever_has_an_old_index_open_goes_on_in_the_one_that_took_its_place() {
     drop(scene.open());
     assert_eq!(rows(&scene.index()), kept);
 }
+
+#[test]
+fn an_index_that_is_far_behind_is_made_anew_and_says_the_same() {
+    use std::os::unix::fs::MetadataExt;
+    let scene = Scene::new();
+    let inode = || std::fs::metadata(scene.index()).unwrap().ino();
+    let add = |n| drop(scene.store(&stream(&[message(n, &mail(n), &["alice@example.com"])])).exits(0));
+    (1..=3).for_each(add);
+    let (old, was) = (std::fs::read(scene.index()).unwrap(), inode());
+    (4..=25).for_each(add);
+    let kept = rows(&scene.index());
+    assert_eq!(inode(), was);
+    // So that its number is not given to another file.
+    let _held = std::fs::File::open(scene.index()).unwrap();
+    // 22 segments behind three is caught up with; 23 are too many.
+    for (last, anew) in [(25, false), (26, true)] {
+        (last > 25).then(|| add(26));
+        std::fs::write(scene.index(), &old).unwrap();
+        drop(scene.open());
+        assert_eq!(inode() != was, anew, "{last}");
+        let said = rows(&scene.index());
+        assert!(anew && said.len() > kept.len() || said == kept, "{last}");
+    }
+}

@@ -17,6 +17,7 @@ pub mod refile;
 mod room;
 pub mod segment;
 pub mod shelf;
+pub mod text;
 
 pub use arrival::{Arrival, Learner, Quoted};
 

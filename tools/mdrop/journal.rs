@@ -12,8 +12,8 @@ mod header;
 mod mail;
 mod names;
 mod report;
-mod scan;
-mod text;
+pub(crate) mod scan;
+pub(crate) mod text;
 mod zimbra;
 
 use crate::address::Address;

@@ -3,7 +3,8 @@
 //! The layers, innermost first; each may use those above it in this list, never those below:
 //!
 //! 1. formats and identities, which know nothing of sockets or files: [`octets`], [`utf7`], [`time`], [`identity`], [`uids`],
-//!    [`error`], [`header`], [`address`], [`journal`], [`fingerprint`], [`folder`], [`record`], [`stream`], [`inner`], [`profile`], [`users`];
+//!    [`error`], [`header`], [`address`], [`journal`], [`fingerprint`], [`folder`], [`record`], [`stream`], [`inner`], [`words`],
+//!    [`profile`], [`users`];
 //! 2. [`durable`], which alone makes, syncs, names and removes files; [`spool`], [`held`], [`command`], [`config`], [`interrupt`];
 //! 3. [`archive`], the folder of mdrop-archive(5); [`disk`], mail that already lies on disk;
 //! 4. [`net`], which alone opens sockets;
@@ -35,3 +36,4 @@ pub mod time;
 pub mod uids;
 pub mod users;
 pub mod utf7;
+pub mod words;

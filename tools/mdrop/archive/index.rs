@@ -9,6 +9,7 @@ mod ask;
 mod bulk;
 mod catalog;
 mod file;
+mod find;
 mod known;
 mod moves;
 mod names;
@@ -19,6 +20,7 @@ mod whole;
 
 pub use ask::{Held, OriginState, State};
 pub(super) use file::wrong;
+pub use find::{Found, Question, Set, Who};
 pub use moves::MailboxScope;
 pub(super) use tables::message_id_key;
 pub use whole::Filed;
@@ -27,6 +29,7 @@ use crate::archive::segment::{PackName, RecordPlace};
 use crate::archive::shelf::{Series, Shelf};
 use crate::error::Result;
 use crate::identity::Digest;
+use crate::interrupt;
 use crate::record::{Head, Record};
 use names::Db;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
@@ -70,6 +73,9 @@ impl Index {
         let first = self.head()?.map_or(0, |head| head.segment) + 1;
         let last = self.shelf.list(Series::Segment, first)?.last().copied();
         for number in first..=last.unwrap_or(0) {
+            if interrupt::requested() {
+                return Err(interrupt::error());
+            }
             let found = catalog::find(&self.shelf, &self.archive, number)?;
             self.in_turn(number, |db| apply::take_found(db, number, &found))?;
         }

@@ -32,7 +32,7 @@ impl Text {
 }
 
 /// Undoes base64, of which whatever is cut off or no digit is left out.
-fn base64(octets: &[u8]) -> Vec<u8> {
+pub fn base64(octets: &[u8]) -> Vec<u8> {
     let digit = |b: u8| match b {
         b'A'..=b'Z' => Some(b - b'A'),
         b'a'..=b'z' => Some(b - b'a' + 26),
@@ -54,7 +54,7 @@ fn base64(octets: &[u8]) -> Vec<u8> {
     out
 }
 
-fn quoted_printable(octets: &[u8]) -> Vec<u8> {
+pub fn quoted_printable(octets: &[u8]) -> Vec<u8> {
     let part = [b"Content-Transfer-Encoding: quoted-printable\r\n\r\n", octets].concat();
     let decoded = mailparse::parse_mail(&part).and_then(|mail| mail.get_body_raw());
     decoded.unwrap_or_else(|_| octets.to_vec())
@@ -62,7 +62,7 @@ fn quoted_printable(octets: &[u8]) -> Vec<u8> {
 
 /// The characters that octets stand for. UTF-16 is known by its zeros, whatever the label says; ASCII and no label at all are UTF-8 where
 /// that is possible, else Windows-1252, in which every octet is a character.
-fn characters(octets: &[u8], label: &str) -> String {
+pub fn characters(octets: &[u8], label: &str) -> String {
     let named = Charset::for_label(label.trim().as_bytes()).filter(|_| !is_ascii(label));
     let charset = utf16(octets).and_then(|name| Charset::for_label(name.as_bytes())).or(named);
     let text = match (charset, std::str::from_utf8(octets)) {

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// How long another process may keep the index busy.
 const BUSY: Duration = Duration::from_mins(2);
+/// How many segments, besides twice those it has, make an index be far behind.
+const FAR: u64 = 20;
 /// How often it is tried to get the lock for removing a damaged one.
 const TRIES: u32 = 20;
 
@@ -142,7 +144,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// Whether it is of this schema and archive, and what it read last still stands on the chain.
+/// Whether it is of this schema and archive, what it read last still stands on the chain, and it is not so far behind that making it anew
+/// takes less time than catching up.
 fn is_usable(shelf: &Shelf, archive: &str, db: &Connection) -> rusqlite::Result<bool> {
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != SCHEMA {
@@ -153,7 +156,9 @@ fn is_usable(shelf: &Shelf, archive: &str, db: &Connection) -> rusqlite::Result<
     });
     let Some((of, segment, blake3)) = asked.optional()? else { return Ok(false) };
     let stands = segment == 0 || shelf.read_all(Series::Segment, segment).is_ok_and(|file| Some(Digest::of(&file).0) == blake3);
-    Ok(of == archive && stands)
+    let far = segment.saturating_mul(2).saturating_add(FAR);
+    let near = shelf.size(Series::Segment, far).is_ok_and(|size| size.is_none());
+    Ok(of == archive && stands && near)
 }
 
 /// Makes an empty database that only this process uses, private whatever the umask: subjects are not in it, but who got mail is.

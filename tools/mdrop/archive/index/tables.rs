@@ -87,6 +87,7 @@ CREATE INDEX mails_by_message_id ON mails (message_id) WHERE message_id IS NOT N
 CREATE INDEX mails_by_date ON mails (date);
 CREATE INDEX messages_by_mail ON messages (mail);
 CREATE INDEX filings_by_mail ON filings (mail);
+CREATE INDEX correspondents_by_mail ON correspondents (mail);
 CREATE INDEX origins_by_message ON origins (message) WHERE message IS NOT NULL;
 ";
 
