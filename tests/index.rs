@@ -107,9 +107,14 @@ fn live(scene: &Scene) {
         added: vec![filing("dave@example.com")],
         removed: vec![filing("alice@example.com")],
     };
-    let (server, by, outcome, why) = ("h:993".into(), "root@h".into(), Purged::Purged, None);
-    let purge = Purge { v: V1, origin: known.origin.clone(), digest: known.digest, time, server, by, outcome, why };
-    writer.record(&[Record::Refiling(Box::new(refiling)), Record::Purge(Box::new(purge))]).unwrap();
+    // At the beginning of a range of UIDs, within it, and at its end.
+    let purged = |uid| {
+        let origin = message(uid, &mail(1), &[]).0.origin;
+        let (server, by, outcome, why) = ("h:993".into(), "root@h".into(), Purged::Purged, None);
+        Record::Purge(Box::new(Purge { v: V1, origin, digest: known.digest, time, server, by, outcome, why }))
+    };
+    let records = [Record::Refiling(Box::new(refiling)), purged(1), purged(120), purged(139)];
+    writer.record(&records).unwrap();
     writer.record(&moves(&known.origin)).unwrap();
     // A pack that no segment names.
     let shelf = &writer.archive().shelf;
@@ -243,6 +248,8 @@ fn whoever_has_an_old_index_open_goes_on_in_the_one_that_took_its_place() {
     mdrop::stream::StreamReader::new(encoded.as_slice()).read(&mut body, &mut std::io::sink()).unwrap();
     writer.add(learner.finish(meta), body).unwrap();
     assert_eq!(writer.commit().unwrap().len(), 1);
+    let there = |db: Connection| db.query_row("SELECT segment FROM applied", [], |row| row.get::<_, u64>(0)).unwrap();
+    assert_eq!(Some(there(Connection::open(scene.index()).unwrap())), writer.archive().head().unwrap().map(|head| head.segment));
     input = stream(&[message(3001, &octets, &["alice@example.com"])]);
     assert_eq!(scene.store(&input).exits(0).receipts()[0].outcome, Outcome::Duplicate);
     let kept = rows(&scene.index());
