@@ -7,6 +7,7 @@ use common::tools::{Ran, message, messages_of, path_of, run, run_command, shell,
 use mdrop::record::{Evidence, Kind, Receipt, Recipient, Role, Sender};
 use mdrop::stream::Meta;
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -302,7 +303,6 @@ fn words_are_read_once_and_only_when_they_are_asked_for() {
     scene.find(&["--user", ALICE, "--since", "2026-10-01"]);
     assert!(!words.exists(), "no question for words");
     assert_eq!(scene.subjects(&["--subject", "invoices"]), ["two invoices"]);
-    use std::os::unix::fs::PermissionsExt;
     assert_eq!(std::fs::metadata(&words).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(scene.subjects(&["invoice"]), ["one"]);
     scene.store(&five()[2..]);
@@ -354,7 +354,8 @@ fn many(scene: &Scene, segments: u32) {
         let mails: Vec<_> = (0..50)
             .map(|n| {
                 let n = segment * 50 + n + 1;
-                let text: String = (0..2000).map(|word| format!("word{} ", (n * 7919 + word * 104_729) % 5000)).collect();
+                let text: Vec<String> = (0..2000).map(|word| format!("word{}", (n * 7919 + word * 104_729) % 5000)).collect();
+                let text = text.join(" ");
                 let octets =
                     format!("Message-ID: <{n}@example.net>\r\nDate: 1 Oct 2026 08:00:00 +0000\r\nSubject: {n}\r\n\r\ncommon {text}\r\n");
                 message(n, octets.as_bytes(), &[ALICE])

@@ -25,6 +25,7 @@ use std::process::ExitCode;
 /// Print the receipts of the messages that match: all options must, and of one that is given several times, one of its values.
 #[derive(clap::Parser)]
 #[command(name = "mdrop-find", version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option")]
 struct Arguments {
     #[command(flatten)]
     common: Common,
@@ -58,7 +59,7 @@ impl AsRef<Common> for Arguments {
 
 fn main() -> ExitCode {
     frame::run("mdrop-find", |arguments: &Arguments, run| {
-        let mut question = arguments.terms.question()?;
+        let mut question = arguments.terms.question();
         question.newest_first = arguments.reverse;
         let asked = arguments.terms.asked()?;
         let profile = arguments.common.load_optional_profile(run)?;

@@ -67,9 +67,9 @@ pub struct Terms {
 
 impl Terms {
     /// What the index is asked.
-    pub fn question(&self) -> error::Result<Question> {
+    pub fn question(&self) -> Question {
         let Self { user, folder, role, evidence, from, to, message_id, digest, since, before, larger, smaller, account, .. } = self;
-        Ok(Question {
+        Question {
             user: user.clone(),
             folder: folder.clone(),
             role: *role,
@@ -85,7 +85,7 @@ impl Terms {
             account: account.clone(),
             matches: None,
             newest_first: false,
-        })
+        }
     }
 
     /// What the words are asked, and how much of the messages that takes; none if nothing is.

@@ -11,7 +11,7 @@ use mdrop::record::{Filing, Receipt, Role};
 /// The receipt as it is printed.
 pub fn receipt(mut receipt: Receipt, held: &Held, filings: Vec<Filing>, user: Option<&str>) -> Receipt {
     (receipt.pack, receipt.frame, receipt.position) = (held.pack, held.frame, held.position);
-    (receipt.fingerprint, receipt.journal) = (held.fingerprint.clone(), held.journal.clone());
+    (receipt.fingerprint, receipt.journal) = (held.fingerprint, held.journal.clone());
     receipt.filings = filings;
     if let Some(user) = user {
         receipt.recipients.retain(|recipient| recipient.user.as_deref() == Some(user));

@@ -50,8 +50,7 @@ impl Table {
             line += "  ";
             line += &fit(&filed(receipt), self.filed);
         }
-        line += &format!("  {:>6}\n", size(receipt.size));
-        line
+        format!("{line}  {:>6}\n", size(receipt.size))
     }
 }
 

@@ -110,10 +110,11 @@ impl Statement {
 
 const FILING: &str = "f.user = (SELECT id FROM users WHERE name = ?)";
 const OF_SENDERS: &str = "FROM correspondents WHERE role = 0 AND address IN (SELECT id FROM temp.senders)";
+/// The plus keeps SQLite from trying each of a domain's addresses for each mail.
 const BY_SENDER: &str = "EXISTS (SELECT 1 FROM correspondents c INDEXED BY correspondents_by_mail
-    WHERE c.mail = x.id AND c.role = 0 AND c.address IN (SELECT id FROM temp.senders))";
+    WHERE c.mail = x.id AND c.role = 0 AND +c.address IN (SELECT id FROM temp.senders))";
 const TO_RECIPIENT: &str = "EXISTS (SELECT 1 FROM correspondents c INDEXED BY correspondents_by_mail
-    WHERE c.mail = x.id AND c.role = 1 AND c.address IN (SELECT id FROM temp.recipients))";
+    WHERE c.mail = x.id AND c.role = 1 AND +c.address IN (SELECT id FROM temp.recipients))";
 
 impl Question {
     /// Where the search begins, and in which order it meets the mails.
