@@ -144,6 +144,32 @@ fn copies_for_many_users_are_one_mail_for_each_and_share_a_frame() {
 }
 
 #[test]
+fn twenty_copies_of_a_mail_of_five_megabytes_take_at_most_a_fifth_more_room_than_one_and_plain_zstd_reads_them() {
+    let body: String = (0..500_000_u32).map(|n| format!("{:08x}\r\n", n.wrapping_mul(2_654_435_761))).collect();
+    let copy = |n: u32| {
+        let trace = format!(
+            "Delivered-To: user{n}@example.com\r\nReceived: from mx by mail for user{n}@example.com; Mon, 2 Nov 2026 10:00:{n:02} +0000\r\n"
+        );
+        format!("{trace}Date: Mon\r\nMessage-ID: <1@x>\r\n\r\n{body}").into_bytes()
+    };
+    let scenes = [Scene::new(), Scene::new()];
+    let room = scenes.iter().zip([1, 20]).map(|(scene, copies)| {
+        let sent: Vec<_> = (0..copies).map(|n| message(n + 1, &copy(n), &[&format!("user{n}@example.com")])).collect();
+        scene.store(&stream(&sent)).exits(0);
+        scene
+            .files("")
+            .iter()
+            .filter(|file| !file.to_str().unwrap().contains("/cache/"))
+            .map(|file| file.metadata().unwrap().len())
+            .sum::<u64>()
+    });
+    let room: Vec<u64> = room.collect();
+    assert!(room[1] * 10 <= room[0] * 12, "{room:?} octets for one and for twenty copies");
+    let found = shell(&scenes[1].archive(), "zstd -dc packs/*/*.zst | grep -ac '^Delivered-To: user'");
+    assert_eq!(found.trim(), "20");
+}
+
+#[test]
 fn one_message_at_two_places_is_stored_once() {
     let scene = Scene::new();
     let sent = [message(1, &mail(1), &["alice@example.com"]), message(2, &mail(1), &["bob@example.com"])];

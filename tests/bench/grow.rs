@@ -89,7 +89,7 @@ fn commit(archive: &Archive, plan: &Plan, number: u64, previous: Option<Digest>,
     let mut stored = Vec::new();
     let all: Vec<u64> = messages.collect();
     for numbers in all.chunks(FRAME) {
-        let mut frame = pack.frame(1 << 20)?;
+        let mut frame = pack.frame(1 << 20, 1 << 10)?;
         let mut met = Vec::new();
         for number in numbers {
             let (arrival, encoded) = message(plan, *number)?;

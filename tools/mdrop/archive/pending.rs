@@ -21,6 +21,8 @@ pub const LEVEL: i32 = 3;
 /// What is remembered of an arrival, and of each name in it, in octets, about.
 const EACH: u64 = 8 << 10;
 const EACH_NAME: u64 = 1 << 10;
+/// Of a copy of a mail that waits already this part counts, since it takes next to no room beside it, and none if it comes too late.
+const COPY: u64 = 8;
 
 /// One arrival; `octets` is where its encoded form waits, none if the archive holds it already or it is refused.
 struct Waiting {
@@ -33,8 +35,10 @@ struct Waiting {
 pub struct Pending {
     waiting: Vec<Waiting>,
     digests: HashSet<Digest>,
+    mails: HashSet<Fingerprint>,
     room: Room,
     octets: u64,
+    copies: u64,
     remembered: u64,
 }
 
@@ -70,6 +74,9 @@ impl Pending {
         }
         let octets = self.room.keep(encoded)?;
         self.octets += octets.length();
+        if !self.mails.insert(arrival.fingerprint) {
+            self.copies += octets.length();
+        }
         self.digests.insert(digest);
         self.remember(arrival, Some(octets));
         Ok(())
@@ -81,11 +88,11 @@ impl Pending {
         self.waiting.push(Waiting { arrival, octets });
     }
 
-    /// How many octets wait, with an estimate of what is remembered of each arrival besides: many small messages, or a few for very many
-    /// people, must not fill the memory.
+    /// How many octets wait, of copies an eighth, with an estimate of what is remembered of each arrival besides: many small messages, or a
+    /// few for very many people, must not fill the memory.
     #[must_use]
     pub fn weight(&self) -> u64 {
-        self.octets + self.remembered
+        self.octets - self.copies + self.copies / COPY + self.remembered
     }
 
     /// Whether nothing waits.
@@ -120,8 +127,8 @@ impl Pending {
     }
 
     fn write_frame(&self, pack: &mut PackWriter, frame: &[usize], places: &mut HashMap<Digest, (Frame, u64)>) -> Result<()> {
-        let size = frame.iter().map(|i| length(&self.waiting[*i])).sum();
-        let mut writer = pack.frame(size)?;
+        let lengths = || frame.iter().map(|i| length(&self.waiting[*i]));
+        let mut writer = pack.frame(lengths().sum(), lengths().max().unwrap_or(0))?;
         let mut positions = Vec::with_capacity(frame.len());
         for i in frame {
             let Waiting { arrival, octets: Some(octets) } = &self.waiting[*i] else { continue };
