@@ -10,7 +10,7 @@ use common::tools::{Ran, message, messages_of, run, shell, stream};
 use mdrop::archive::Archive;
 use mdrop::archive::commit::Writer;
 use mdrop::identity::{Digest, Origin, Place, Uid};
-use mdrop::record::{CATCHALL, Filing, Move, Purge, PurgeIntent, Purged, Record, Refiling, Role, Sender, V1};
+use mdrop::record::{By, CATCHALL, Filing, Move, Purge, PurgeIntent, Purged, Record, Refiling, Role, Sender, V1};
 use mdrop::stream::{Journal, Meta};
 use mdrop::time::Time;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every archive that must be read, oldest first.
-const FROZEN: [&str; 0] = [];
+const FROZEN: [&str; 1] = ["0.1.0"];
 
 fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen")
@@ -67,9 +67,17 @@ fn contents(archive: &Path) -> Value {
         json!(Digest::of(&ran.stdout).to_string())
     };
     let of: BTreeMap<&String, Value> = users.iter().map(|user| (user, json!([mail(user, "--stream"), mail(user, "--quiet")]))).collect();
+    let (profile, known) = (archive.with_file_name("acme.toml"), ["--known", "--archive", archive.to_str().unwrap()]);
+    common::daemon::write_private(
+        &profile,
+        "[account]\nprotocol = \"imap\"\nhost = \"h\"\nusername = \"a\"\n[route]\ndomains = [\"example.com\"]\n",
+    );
+    let known = run("mdrop-store", &[&["-p", profile.to_str().unwrap()], &known[..]].concat(), b"").exits(0);
+    std::fs::remove_file(&profile).unwrap();
+    let known: Vec<Value> = known.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let head = records.iter().filter(|record| record["type"] == "segment").next_back().map(|record| record["segment"].clone());
     let types: BTreeSet<&str> = records.iter().map(|record| record["type"].as_str().unwrap()).collect();
-    json!({"users": of, "segments": head, "types": types})
+    json!({"users": of, "segments": head, "types": types, "known": known})
 }
 
 #[test]
@@ -179,17 +187,19 @@ fn freeze() {
     let last = files(&maker.archive).into_keys().filter(|path| path.to_str().unwrap().ends_with(".jsonl.zst")).next_back().unwrap();
     std::fs::remove_file(last).unwrap();
     std::fs::remove_dir_all(maker.archive.join("cache")).unwrap();
-    let moved = maker.store(&text(10, "moved"), &[bob], |_| ());
+    let moved = maker.store(&text(10, "moved"), &[bob], |meta| meta.objects.emailid = Some("M10".into()));
     let account = moved.origin.account.clone();
-    let (v, to) = (
-        V1,
-        Origin { account, place: Place::Imap { mailbox: "Work/2026".into(), uidvalidity: mdrop::identity::UidValidity(9), uid: Uid(77) } },
-    );
+    let v = V1;
+    let at = |uid| Origin {
+        account: account.clone(),
+        place: Place::Imap { mailbox: "Work/2026".into(), uidvalidity: mdrop::identity::UidValidity(9), uid: Uid(uid) },
+    };
     let receipt = tool("mdrop-store", &maker.archive, &[], &stream(&[(moved.clone(), text(10, "moved"))])).exits(0).receipts().remove(0);
     let filing = |folder: &str| vec![Filing { user: bob.into(), folder: folder.into(), role: Role::Recipient, evidence: None }];
     let (digest, fingerprint) = (moved.digest, receipt.fingerprint);
     maker.record(&[
-        Record::Move(Box::new(Move { v, origin: moved.origin, to, digest, time })),
+        Record::Move(Box::new(Move { v, origin: moved.origin, to: at(77), digest, by: By::Digest, time })),
+        Record::Copy(Box::new(Move { v, origin: at(77), to: at(78), digest, by: By::Emailid, time })),
         Record::Refiling(Box::new(Refiling { v, digest, fingerprint, time, added: filing("Work/2026"), removed: filing("INBOX") })),
     ]);
     let (server, by) = ("mail.example.com:993".to_owned(), "root@example.com".to_owned());
