@@ -15,7 +15,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 /// A frame is closed when it holds this much, uncompressed.
 pub const FRAME: u64 = 1 << 20;
 /// The largest window that plain zstd -d reads: 2^27.
-const LARGEST_WINDOW: u32 = 27;
+pub(super) const LARGEST_WINDOW: u32 = 27;
 /// Above this a frame gets a window of its own size: twenty copies of a mail of 5 MB then take 1.002 times the room of one, without
 /// it twenty times. Long-distance matching adds nothing to that.
 const USUAL_WINDOW: u32 = 21;
