@@ -343,3 +343,166 @@ fn nobody_writes_to_an_archive_whose_identity_is_damaged() {
 fn a_damaged_index_costs_nothing() {
     matrix(Place::Index);
 }
+
+#[test]
+fn damage_names_the_users_of_later_filings_and_the_copy_that_is_left() {
+    let scene = Scene::new();
+    // The second message of pack 2 is filed under bob later; of the third comes a copy that travelled otherwise.
+    let other = [b"Received: by elsewhere\r\n".as_slice(), &scene.sent[5].1].concat();
+    scene.tool("mdrop-store", &[], &stream(&[message(51, &scene.sent[4].1, &["bob@example.com"]), message(52, &other, &[ALICE])])).exits(0);
+    scene.damage(Remove, Place::Pack);
+    let found = findings(&scene.check(&[]).exits(65));
+    assert!(found[0].text.contains("is missing; segment 2 names it, and 4 messages were in it"), "{}", found[0].text);
+    let of = |n: usize| found.iter().find(|finding| finding.digest == Some(scene.sent[n].0.digest)).unwrap();
+    assert_eq!(of(3).users, [ALICE]);
+    assert_eq!(of(4).users, [ALICE, "bob@example.com"]);
+    assert!(of(4).text.ends_with("the archive has no other copy") && of(4).origin.as_ref() == Some(&scene.sent[4].0.origin));
+    assert!(of(5).text.ends_with(&format!("another copy of the mail is whole: {}", Digest::of(&other))), "{}", of(5).text);
+    scene.tool("mdrop-store", &[], &stream(&scene.sent)).exits(0);
+    let found = findings(&scene.check(&[]).exits(65));
+    let lost = found.iter().find(|finding| finding.digest == Some(scene.sent[3].0.digest)).unwrap();
+    assert!(lost.text.ends_with("it is whole in packs/0000/00000005.mbox.zst"), "{}", lost.text);
+}
+
+#[test]
+fn a_catalog_that_was_cut_off_is_proved_by_a_head_seen_before() {
+    let scene = Scene::new();
+    let segment = |n: u32| scene.path(&format!("catalog/0000/{n:08}.jsonl.zst"));
+    let heads: Vec<String> = (1..4).map(|n| Digest::of(&std::fs::read(segment(n)).unwrap()).to_string()).collect();
+    assert!(scene.check(&[]).exits(0).stderr.contains(&format!("head: segment 3 {}", heads[2])));
+    scene.check(&["--head", &heads[0], "--head", &heads[2]]).exits(0);
+    std::fs::remove_file(segment(3)).unwrap();
+    std::fs::remove_file(scene.path("packs/0000/00000003.mbox.zst")).unwrap();
+    scene.check(&["--head", &heads[1]]).exits(0);
+    assert!(scene.check(&["--head", &heads[2]]).exits(65).stderr.contains("was cut off or exchanged: no segment of it has"));
+    scene.check(&["--head", "blake3:12"]).exits(64);
+}
+
+#[test]
+fn since_and_sample_read_what_they_say_and_no_more() {
+    let scene = Scene::new();
+    std::fs::write(scene.path(PACK), flipped(&std::fs::read(scene.path(PACK)).unwrap(), 1000)).unwrap();
+    scene.check(&["--since", "2"]).exits(65);
+    assert!(scene.check(&["--since", "3"]).exits(0).stderr.contains("no damage in what was read, the catalog and "));
+    scene.check(&["--since", "1d"]).exits(65);
+    scene.check(&["--since", "2999-01-01"]).exits(0);
+    scene.check(&["--since", "tomorrow"]).exits(64);
+    scene.check(&["--sample", "100%"]).exits(65);
+    let codes: BTreeSet<i32> = (0..12).map(|seed| scene.check(&["--sample", "50%", "--seed", &seed.to_string()]).code).collect();
+    assert_eq!(codes, BTreeSet::from([0, 65]), "the damaged frame is read by some and not by others");
+    // A whole file that is gone or cut is seen in any case.
+    std::fs::write(scene.path(PACK), b"").unwrap();
+    scene.check(&["--since", "3"]).exits(65);
+    scene.check(&["--sample", "0.001%", "--seed", "1"]).exits(65);
+}
+
+#[test]
+fn links_pipes_and_strange_files_are_neither_followed_nor_waited_for() {
+    let scene = Scene::new();
+    for name in [PACK, SEGMENT] {
+        let path = scene.path(name);
+        let aside = scene.folder.path().join("aside");
+        std::fs::rename(&path, &aside).unwrap();
+        std::os::unix::fs::symlink(&aside, &path).unwrap();
+        assert!(scene.check(&[]).exits(65).stderr.contains(&format!("{name}: is a symbolic link, and is not followed")));
+        std::fs::remove_file(&path).unwrap();
+        common::tools::shell(&scene.root(), &format!("mkfifo {name}"));
+        assert!(scene.check(&[]).exits(65).stderr.contains(&format!("{name}: is no regular file")));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::rename(&aside, &path).unwrap();
+    }
+    for name in ["packs/0000/00000002.mbox.zst.orig", "packs/0000/2.mbox.zst", "packs/0001/00000002.mbox.zst", "catalog/x", "thesis.tex"] {
+        std::fs::create_dir_all(scene.path(name).parent().unwrap()).unwrap();
+        std::fs::write(scene.path(name), b"x").unwrap();
+    }
+    common::tools::shell(&scene.root(), &format!("chmod 644 {PACK}; chmod 755 packs/0001"));
+    let found = findings(&scene.check(&[]).exits(0));
+    let of = |word: &str| found.iter().filter(|finding| finding.finding == word).count();
+    assert_eq!((of("unexpected"), of("exposed"), found.len()), (5, 1, 6), "{found:?}");
+}
+
+/// Writes a segment anew with other records, as somebody would who wants to fool the tools.
+fn forge(scene: &Scene, number: u32, change: impl Fn(&str) -> String) {
+    let path = scene.path(&format!("catalog/0000/{number:08}.jsonl.zst"));
+    let lines = String::from_utf8(zstd::decode_all(std::fs::File::open(&path).unwrap()).unwrap()).unwrap();
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.include_checksum(true).unwrap();
+    std::io::Write::write_all(&mut encoder, change(&lines).as_bytes()).unwrap();
+    std::fs::write(path, encoder.finish().unwrap()).unwrap();
+}
+
+/// What is done to an archive, and the file that mdrop-check must name.
+type Hostile = (&'static str, fn(&Scene), &'static str);
+
+const HOSTILE: [Hostile; 7] = [
+    (
+        "a frame that goes on for gigabytes",
+        |scene| {
+            let zeros = std::io::Read::take(std::io::repeat(b'\n'), 3 << 30);
+            std::fs::write(scene.path(PACK), zstd::encode_all(zeros, 1).unwrap()).unwrap();
+        },
+        PACK,
+    ),
+    ("a segment of nothing", |scene| forge(scene, 2, |_| String::new()), SEGMENT),
+    (
+        "a segment of nonsense",
+        |scene| forge(scene, 2, |lines| format!("{}{{\"type\":\"receipt\",\"v\":1,\"origin\":[]}}\n", lines)),
+        SEGMENT,
+    ),
+    ("a deep nest", |scene| forge(scene, 2, |lines| format!("{lines}{}\n", "[".repeat(1 << 20))), SEGMENT),
+    (
+        "a receipt that points at another message",
+        |scene| {
+            forge(scene, 3, |lines| lines.replace(&scene.sent[7].0.digest.to_string(), &Digest([7; 32]).to_string()));
+        },
+        "packs/0000/00000003.mbox.zst",
+    ),
+    (
+        "a receipt with a place that no file has",
+        |scene| {
+            forge(scene, 3, |lines| lines.replace("\"frame\":{\"offset\":0,", "\"frame\":{\"offset\":18446744073709551615,"));
+        },
+        "packs/0000/00000003.mbox.zst",
+    ),
+    (
+        "a number far away",
+        |scene| {
+            std::fs::create_dir_all(scene.path("catalog/922337203685477")).unwrap();
+            std::fs::write(scene.path("catalog/922337203685477/9223372036854775807.jsonl.zst"), b"x").unwrap();
+        },
+        "catalog/922337203685477/9223372036854775807.jsonl.zst",
+    ),
+];
+
+#[test]
+fn hostile_contents_are_named_and_neither_kill_nor_hang_nor_fool_a_tool() {
+    let whole = Scene::new();
+    for (what, damage, file) in HOSTILE {
+        let scene = whole.copy();
+        damage(&scene);
+        let ran = scene.check(&[]);
+        let named = findings(&ran).iter().any(|finding| finding.finding == "damaged" && finding.file.as_deref() == Some(file));
+        assert!(ran.code == 65 && named, "{what}: {} {}", ran.code, ran.stderr);
+        scene.cat();
+    }
+}
+
+#[test]
+fn an_older_copy_of_the_catalog_loses_nothing_and_the_head_tells() {
+    let scene = Scene::new();
+    let older = scene.copy();
+    let more: Vec<_> = (31..34).map(|uid| message(uid, &mail(uid, 900), &[ALICE])).collect();
+    let scene = Scene { sent: [scene.sent.clone(), more.clone()].concat(), ..scene };
+    scene.tool("mdrop-store", &[], &stream(&more)).exits(0);
+    let head = Digest::of(&std::fs::read(scene.path("catalog/0000/00000004.jsonl.zst")).unwrap()).to_string();
+    common::tools::shell(&scene.root(), &format!("rm -r catalog; cp -a '{}' .", older.path("catalog").display()));
+    let ran = scene.check(&[]).exits(0);
+    assert!(
+        ran.stderr.contains("00000004.mbox.zst has no segment; the next mdrop-store will take it in; 3 messages in it are whole"),
+        "{}",
+        ran.stderr
+    );
+    scene.check(&["--head", &head]).exits(65);
+    scene.tool("mdrop-store", &[], &stream(&scene.sent)).exits(0);
+    assert_eq!(scene.cat().0.len(), 12);
+}
