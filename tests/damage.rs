@@ -60,6 +60,8 @@ struct Cell {
     lost: [usize; 2],
     /// Its exit status: where the index does not know a message, it is missed by nobody.
     cat: i32,
+    /// How many mdrop-find does not find, and its exit status: its answers are in the catalog alone.
+    find: [(usize, i32); 2],
     /// The exit status of mdrop-store.
     store: i32,
     /// How many are lost still when they have come again. A duplicate relies on what was stored, unread, if its pack has not become shorter:
@@ -69,10 +71,10 @@ struct Cell {
 
 /// What is expected. Pack 2 has four messages in two frames, two in each.
 fn cell(damage: Damage, place: Place) -> Cell {
-    let sound = |check| Cell { check, lost: [0, 0], cat: 0, store: 0, again: 0 };
+    let sound = |check| Cell { check, lost: [0, 0], cat: 0, find: [(0, 0); 2], store: 0, again: 0 };
     let pack = |lost, again| Cell { lost: [lost; 2], cat: 65, again, ..sound(Check::Names(PACK)) };
-    let segment = |lost| Cell { lost, ..sound(Check::Names(SEGMENT)) };
-    let identity = |cat, store| Cell { lost: [9; 2], cat, store, ..sound(Check::Names("archive.json")) };
+    let segment = |lost, find| Cell { lost, find, ..sound(Check::Names(SEGMENT)) };
+    let identity = |cat, store| Cell { lost: [9; 2], cat, find: [(9, cat); 2], store, ..sound(Check::Names("archive.json")) };
     match (place, damage) {
         // The flipped octet is in the first frame behind its first message.
         (Place::Pack | Place::Frame, Flip) => pack(1, 1),
@@ -91,9 +93,9 @@ fn cell(damage: Damage, place: Place) -> Cell {
         // The frame behind has moved.
         (Place::Frame, Duplicate) => pack(2, 2),
         // An index that has read the segment before goes on; one that is made anew does not know the messages until the pack is adopted.
-        (Place::Segment, Flip | Cut | Remove) => segment([0, 4]),
+        (Place::Segment, Flip | Cut | Remove) => segment([0, 4], [(4, 65), (4, 0)]),
         // The index notices that the segment it read last is another one.
-        (Place::Segment, Swap) => segment([6, 6]),
+        (Place::Segment, Swap) => segment([6, 6], [(6, 0), (6, 0)]),
         (Place::Segment, Duplicate) => sound(Check::Names("catalog/0000/00000004.jsonl.zst")),
         // Nobody may write to an archive of which it is not known which one it is.
         (Place::ArchiveJson, Flip | Cut) => identity(65, 65),
@@ -157,6 +159,15 @@ impl Scene {
             assert!(!ran.stderr.is_empty());
         }
         (handed.into_iter().map(|(meta, _)| meta.digest).collect(), ran.code)
+    }
+
+    /// What mdrop-find finds of alice's mail; all of it must have been sent.
+    #[track_caller]
+    fn find(&self) -> (usize, i32) {
+        let ran = self.tool("mdrop-find", &["--json", "--user", ALICE], b"");
+        let found: BTreeSet<Digest> = ran.receipts().into_iter().map(|receipt| receipt.digest).collect();
+        assert!(found.iter().all(|digest| self.sent.iter().any(|(meta, _)| meta.digest == *digest)), "a message was found that never was");
+        (found.len(), ran.code)
     }
 
     fn copy(&self) -> Self {
@@ -250,7 +261,7 @@ fn check_differs(scene: &Scene, expected: &Check) -> Option<String> {
 }
 
 /// What is not as it should be when the tools meet a damaged archive one after the other.
-fn differs(scene: &Scene, expected: &Cell, anew: usize) -> Vec<String> {
+fn differs(scene: &Scene, place: Place, expected: &Cell, anew: usize) -> Vec<String> {
     let all: BTreeSet<Digest> = scene.sent.iter().map(|(meta, _)| meta.digest).collect();
     let mut wrong: Vec<String> = check_differs(&scene.copy(), &expected.check).into_iter().collect();
     let (handed, status) = scene.cat();
@@ -259,6 +270,9 @@ fn differs(scene: &Scene, expected: &Cell, anew: usize) -> Vec<String> {
         wrong
             .push(format!("mdrop-cat lost {} and ended with {}; expected were {} and {}", cat.0, cat.1, expected.lost[anew], expected.cat));
     }
+    let found = scene.find();
+    let found = (all.len() - found.0, found.1);
+    wrong.extend((found != expected.find[anew]).then(|| format!("mdrop-find missed {found:?}; expected was {:?}", expected.find[anew])));
     let before = files(&scene.root());
     let ran = scene.tool("mdrop-store", &[], b"");
     if ran.code != expected.store {
@@ -275,6 +289,12 @@ fn differs(scene: &Scene, expected: &Cell, anew: usize) -> Vec<String> {
     if (all.len() - handed.len(), status) != (expected.again, if expected.again > 0 { 65 } else { 0 }) {
         wrong.push(format!("of what came again {} of {} are handed out, status {status}", handed.len(), all.len()));
     }
+    if place == Place::Segment && anew == 0 {
+        // An index that has read the segment before does not look at it again; made anew, it has the pack adopted.
+        std::fs::remove_dir_all(scene.path("cache")).unwrap();
+        scene.tool("mdrop-store", &[], &stream(&scene.sent)).exits(0);
+    }
+    wrong.extend((scene.find() != (all.len(), 0)).then(|| format!("of what came again mdrop-find says {:?}", scene.find())));
     wrong.extend((!files(&scene.root()).is_superset(&before)).then(|| "a file was changed or removed".into()));
     if expected.again > 0 {
         wrong.extend(rescue_differs(scene, &handed, &all));
@@ -306,7 +326,7 @@ fn matrix(place: Place) {
                 std::fs::remove_dir_all(scene.path("cache")).unwrap();
             }
             let about = |what| format!("{damage:?} × {place:?}, index {index}: {what}");
-            wrong.extend(differs(&scene, &cell(damage, place), anew).into_iter().map(about));
+            wrong.extend(differs(&scene, place, &cell(damage, place), anew).into_iter().map(about));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

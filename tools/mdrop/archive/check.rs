@@ -376,4 +376,4 @@ impl<T: FnMut(Finding) -> Result<()>> Walk<'_, T> {
 }
 
 /// What happens to the packs of segments that are gone.
-const ADOPTED: &str = "what packs have no segment now, the next mdrop-store takes in";
+const ADOPTED: &str = "what packs have no segment now, the next mdrop-store takes in when the cache folder has been deleted";

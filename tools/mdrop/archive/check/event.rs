@@ -42,7 +42,7 @@ impl Event {
                 Some(Self {
                     digest: receipt.digest,
                     fingerprint: receipt.fingerprint,
-                    stored: (receipt.outcome != Outcome::Duplicate).then_some((place, receipt.size)),
+                    stored: matches!(receipt.outcome, Outcome::New | Outcome::Adopted).then_some((place, receipt.size)),
                     adopted: receipt.outcome == Outcome::Adopted,
                     added: filed(&receipt.filings, receipt.fingerprint),
                     removed: Vec::new(),

@@ -117,7 +117,7 @@ pub(super) fn check(context: &Context, number: u64) -> Result<Unit> {
 }
 
 /// What happens to the pack of a segment that can't be read.
-const ADOPTS: &str = "the pack that it names has no segment now, and the next mdrop-store takes it in";
+const ADOPTS: &str = "the pack that it names has no segment now; delete the cache folder, and the next mdrop-store takes it in";
 
 /// The segment's octets, or why there are none.
 fn open(context: &Context, number: u64, unit: &mut Unit) -> Result<std::result::Result<Vec<u8>, String>> {
@@ -144,7 +144,10 @@ fn read(context: &Context, mut segment: Segment, mut unit: Unit) -> Result<Unit>
                 let Unit { blake3, exposed, .. } = unit;
                 let mut unit = Unit { number: header.segment, blake3, exposed, ..Unit::default() };
                 let pack = header.pack.map_or(String::new(), |pack| {
-                    format!("; its pack {} has no segment now, and the next mdrop-store takes it in", Series::Pack.name(pack.pack))
+                    format!(
+                        "; its pack {} has no segment now; delete the cache folder, and the next mdrop-store takes it in",
+                        Series::Pack.name(pack.pack)
+                    )
                 });
                 unit.damaged(&Series::Segment.name(header.segment), format!("{e}{pack}"));
                 return Ok(unit);
@@ -181,7 +184,7 @@ pub(super) fn begins(digest: Digest) -> u64 {
 
 fn take_receipt(unit: &mut Unit, stored: &mut BTreeMap<(Frame, u64), Stored>, pack: Option<PackName>, receipt: Receipt) {
     let Receipt { origin, digest, fingerprint, size, journal, pack: number, frame, position, .. } = receipt;
-    if pack.is_some_and(|name| name.pack == number) && receipt.outcome != Outcome::Duplicate {
+    if pack.is_some_and(|name| name.pack == number) && matches!(receipt.outcome, Outcome::New | Outcome::Adopted) {
         let users = receipt.filings.into_iter().map(|filing| filing.user).collect();
         stored.insert((frame, position), Stored { origin, digest, fingerprint, size, journal, users });
         return;
