@@ -204,7 +204,7 @@ impl<'a> Job<'a> {
 
     /// The same, of a message.
     pub fn find_of(&mut self, origin: Option<Origin>, finding: &str, text: String) -> Result<()> {
-        let finding = Finding { v: V1, origin, digest: None, finding: finding.into(), text };
+        let finding = Finding { origin, finding: finding.into(), text, ..Finding::default() };
         let Self { progress, run, .. } = self;
         progress.aside(|| run.find(finding))
     }

@@ -221,5 +221,5 @@ fn findings(found: Vec<(&'static str, String)>) -> Vec<Finding> {
 
 fn finding(meta: Option<&Meta>, word: &str, text: String) -> Finding {
     let (origin, digest): (_, Option<Digest>) = meta.map_or((None, None), |meta| (Some(meta.origin.clone()), Some(meta.digest)));
-    Finding { v: V1, origin, digest, finding: word.into(), text }
+    Finding { origin, digest, finding: word.into(), text, ..Finding::default() }
 }

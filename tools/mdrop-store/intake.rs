@@ -4,7 +4,7 @@ use mdrop::archive::{Archive, Arrival, Learner};
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::{self, Run};
 use mdrop::interrupt::Input;
-use mdrop::record::{Finding, V1};
+use mdrop::record::Finding;
 use mdrop::spool::Spool;
 use mdrop::stream::{Meta, ReadError, StreamReader};
 use std::io::Write;
@@ -92,7 +92,7 @@ pub fn tell(arrival: &Arrival, run: &mut Run) -> Result<()> {
     let Some(why) = &arrival.misplaced else { return Ok(()) };
     let (origin, digest, finding) = (Some(arrival.meta.origin.clone()), Some(arrival.meta.digest), "misleading".into());
     let text = format!("{why}; the report is archived as a message of its own");
-    run.find(Finding { v: V1, origin, digest, finding, text })
+    run.find(Finding { origin, digest, finding, text, ..Finding::default() })
 }
 
 /// Says for each message of the stream what would become of it; changes nothing.

@@ -15,7 +15,7 @@ use mdrop::config::archive_folder;
 use mdrop::durable::{self, Step};
 use mdrop::error::Result;
 use mdrop::frame::{self, Common, Run};
-use mdrop::record::{Finding, Outcome, Record, V1};
+use mdrop::record::{Finding, Outcome, Record};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -163,5 +163,11 @@ fn tell_twin(answer: &Record, run: &mut Run) -> Result<()> {
     let Record::Receipt(receipt) = answer else { return Ok(()) };
     let Some(first) = receipt.same_message_id else { return Ok(()) };
     let text = format!("has the Message-ID of {first} and is another mail; both are kept");
-    run.find(Finding { v: V1, origin: Some(receipt.origin.clone()), digest: Some(receipt.digest), finding: "ambiguous".into(), text })
+    run.find(Finding {
+        origin: Some(receipt.origin.clone()),
+        digest: Some(receipt.digest),
+        finding: "ambiguous".into(),
+        text,
+        ..Finding::default()
+    })
 }

@@ -8,7 +8,7 @@ use mdrop::error::{Result, Status, printable};
 use mdrop::frame::{self, Run, Stdout};
 use mdrop::identity::Digest;
 use mdrop::interrupt::Input;
-use mdrop::record::{Finding, Record, Role, V1, Volume};
+use mdrop::record::{Finding, Record, Role, Volume};
 use mdrop::stream::{Meta, ReadError, StreamReader};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
@@ -111,7 +111,7 @@ impl Job<'_> {
         if let Some(kept) = verdict.kept.first() {
             let users: Vec<&str> = verdict.kept.iter().map(|filed| filed.filing.user.as_str()).collect();
             let text = format!("{} stays filed under {}: other copies of this mail were not in the stream", kept.digest, users.join(", "));
-            run.find(Finding { v: V1, origin: None, digest: Some(kept.digest), finding: "unseen".into(), text })?;
+            run.find(Finding { digest: Some(kept.digest), finding: "unseen".into(), text, ..Finding::default() })?;
         }
         let same = |one: &Filed, other: &Filed| {
             let (one, other) = (&one.filing, &other.filing);

@@ -15,7 +15,7 @@ pub mod tcp;
 pub mod tls;
 pub mod wire;
 
-use crate::record::{Finding, V1};
+use crate::record::Finding;
 use wire::TlsFacts;
 
 /// A message that is claimed to be larger, in octets, is one of which nothing is claimed: nobody's mail is, and sums stay numbers.
@@ -28,7 +28,7 @@ pub type Narrator<'a> = &'a mut dyn FnMut(&str, &str);
 #[must_use]
 pub fn unverified(host: &str, tls: Option<&TlsFacts>) -> Option<Finding> {
     let text = format!("{host}: the server's certificate is not verified (verify = false): anybody could read the password");
-    let finding = Finding { v: V1, origin: None, digest: None, finding: "unverified".into(), text };
+    let finding = Finding { finding: "unverified".into(), text, ..Finding::default() };
     tls.is_some_and(|tls| !tls.verified).then_some(finding)
 }
 

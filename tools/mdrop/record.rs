@@ -147,7 +147,7 @@ pub struct Filing {
 }
 
 /// Something worth telling that is no error: forged, contradictory, changed, adopted.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Finding {
     /// The format's version.
     #[serde(default)]
@@ -158,7 +158,13 @@ pub struct Finding {
     /// The message, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// One lower-case word: `forged`, `contradictory`, `changed`, `adopted`, `reused`, `unverified`, `damaged`.
+    /// The archive's file, relative to its folder, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The users whom it concerns, where it is about one message of an archive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
+    /// One lower-case word: `forged`, `contradictory`, `changed`, `adopted`, `reused`, `unverified`, `damaged`, `unnamed`, `unexpected`, `exposed`.
     pub finding: String,
     /// What was found, in words.
     pub text: String,

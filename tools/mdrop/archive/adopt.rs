@@ -79,7 +79,7 @@ pub fn read(archive: &Archive, header: &SegmentHeader, pack: u64) -> Result<Vec<
 }
 
 fn finding(word: &str, text: String) -> Record {
-    Record::Finding(Box::new(Finding { v: V1, origin: None, digest: None, finding: word.into(), text }))
+    Record::Finding(Box::new(Finding { finding: word.into(), text, ..Finding::default() }))
 }
 
 /// The messages of a frame with their places, and what is damaged in it.

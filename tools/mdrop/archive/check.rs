@@ -1,19 +1,55 @@
-//! Checking: walks the whole archive from its files alone, recomputes every BLAKE3, and names what is damaged.
+//! Checking: walks the whole archive from its files alone, recomputes every BLAKE3, and names what is damaged and whom that concerns.
 //!
-//! The index is no witness here; it is compared with the catalog last. Memory holds what one pack's receipts say, and of
-//! the rest only digests.
+//! Threads read a segment and its pack each; what they found is put together here, in the order of the segments, so that the chain is
+//! followed and the same is told however many threads there are. The index is no witness; it is compared with the catalog last. Memory
+//! holds what a few segments say, and half a digest of each message.
 
-use crate::archive::pack::{self, PackReader, Place};
-use crate::archive::segment::{PackName, Segment};
+mod against;
+pub mod choice;
+mod concern;
+mod crew;
+mod event;
+mod file;
+mod folders;
+mod pack;
+mod unit;
+
+pub use against::index_agrees;
+
+use crate::archive::pack::{Frames, PackReader, whole_messages};
+use crate::archive::segment::Segment;
 use crate::archive::shelf::{Series, Shelf};
-use crate::archive::{Arrival, Learner, adopt, identity};
-use crate::error::{Error, Result, Status};
+use crate::archive::{Learner, identity};
+use crate::error::{Result, Status};
 use crate::identity::Digest;
-use crate::record::{Finding, Frame, Head, Outcome, Receipt, Record, V1, Volume};
-use crate::stream::StreamReader;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use crate::record::{Finding, Head, Volume};
+use against::Asked;
+use choice::Choice;
+use concern::Concerned;
+use event::{Key, key};
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use unit::{Again, Context, Lost, Unit, damage};
+
+/// Of how many lost messages users and other copies are looked for. Of more than that each is told with what its own receipt says.
+const MOST_LOST: usize = 100_000;
+/// How many reports wait until what later receipts say of them is looked at.
+const MOST_AGAIN: usize = 4096;
+/// How many numbers of a gap are looked for one by one.
+const GAP: u64 = 1000;
+
+/// How to check.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many threads read.
+    pub jobs: usize,
+    /// BLAKE3s of segments that were the last once; the chain must have them all.
+    pub heads: Vec<Digest>,
+    /// Which packs are read.
+    pub choice: Choice,
+}
 
 /// What a check saw.
 #[derive(Debug, Default)]
@@ -24,205 +60,218 @@ pub struct Checked {
     pub packs: u64,
     /// Messages whose digest was recomputed.
     pub messages: Volume,
-    /// How many different messages these are.
-    pub distinct: u64,
+    /// The different messages that the packs hold, with those that were not to be read.
+    pub distinct: Volume,
+    /// Octets of the pack files that were read.
+    pub read: u64,
+    /// Octets of all pack files that segments name.
+    pub named: u64,
     /// The last segment.
     pub head: Option<Head>,
     /// How many findings were damage.
     pub damage: u64,
+    /// The sum over the digests of the different messages, as the index can make it.
+    sum: u64,
+    asked: Asked,
 }
 
-/// A walk through an archive; `tell` gets each finding.
-pub struct Checker<'a> {
-    shelf: Shelf,
-    archive: String,
-    tell: Box<dyn FnMut(Finding) -> Result<()> + 'a>,
+/// What is put together while the threads read.
+struct Walk<'a, T> {
+    context: &'a Context,
+    settings: &'a Settings,
+    tell: T,
     checked: Checked,
-    /// Packs that a segment names.
-    named: BTreeSet<u64>,
-    /// Messages that were read whole.
-    whole: HashSet<Digest>,
-    /// Messages that a receipt of another pack's segment relies on, with that segment.
-    relied_on: HashMap<Digest, u64>,
-    /// Journal reports of which a receipt of another pack's segment says something.
-    told_again: BTreeMap<(Place, u64), Receipt>,
+    /// What the next segment must name as the one before it; none if that can't be said.
+    previous: Option<Option<Digest>>,
+    /// The number of the last segment.
+    last: u64,
+    heads: BTreeSet<Digest>,
+    packs: BTreeSet<u64>,
+    held: HashSet<Key>,
+    lost: Vec<Lost>,
+    lost_keys: HashSet<Key>,
+    /// Messages that segments rely on and that no earlier pack holds.
+    relied_on: Vec<(Digest, &'static str, u64)>,
+    again: Vec<Again>,
+    exposed: Vec<String>,
+    exposures: u64,
 }
 
-impl<'a> Checker<'a> {
-    /// A check of the archive at `root`.
-    ///
-    /// # Errors
-    /// As [`identity`].
-    pub fn new(root: &Path, tell: impl FnMut(Finding) -> Result<()> + 'a) -> Result<Self> {
-        let (shelf, archive) = (Shelf::new(root), identity(root)?.archive);
-        let (named, whole, relied_on, told_again) = (BTreeSet::new(), HashSet::new(), HashMap::new(), BTreeMap::new());
-        Ok(Self { shelf, archive, tell: Box::new(tell), checked: Checked::default(), named, whole, relied_on, told_again })
-    }
+/// Checks the archive at `root`; `tell` gets each finding. Damage is told, not returned.
+///
+/// # Errors
+/// [`Status::NoInput`] if there is no archive; what the system reports, and what `tell` does.
+pub fn check<T: FnMut(Finding) -> Result<()>>(root: &Path, settings: &Settings, mut tell: T) -> Result<Checked> {
+    let shelf = Shelf::new(root);
+    let catalog = folders::list(&shelf, Series::Segment)?;
+    let (archive, wrong) = archive_id(&shelf, &catalog.numbers)?;
+    let damages = wrong.is_some().into();
+    wrong.map_or(Ok(()), &mut tell)?;
+    let segments = without_gaps(&shelf, catalog.numbers)?;
+    let context = Context { shelf, archive, choice: settings.choice, below: AtomicU64::new(u64::MAX) };
+    let mut walk = Walk {
+        context: &context,
+        settings,
+        tell,
+        checked: Checked { damage: damages, ..Checked::default() },
+        previous: Some(None),
+        last: 0,
+        heads: settings.heads.iter().copied().collect(),
+        packs: BTreeSet::new(),
+        held: HashSet::new(),
+        lost: Vec::new(),
+        lost_keys: HashSet::new(),
+        relied_on: Vec::new(),
+        again: Vec::new(),
+        exposed: Vec::new(),
+        exposures: 0,
+    };
+    crew::in_order(settings.jobs, &segments, |number| unit::check(&context, *number), |unit| walk.take(unit))?;
+    walk.finish(&segments, catalog.strange, catalog.exposed)
+}
 
-    /// Walks everything.
-    ///
-    /// # Errors
-    /// What the system reports, and what `tell` does. Damage is told, not returned.
-    pub fn run(mut self) -> Result<Checked> {
-        let mut previous: Option<Head> = None;
-        for number in self.shelf.list(Series::Segment, 0)? {
-            if crate::interrupt::requested() {
-                return Err(crate::interrupt::error());
-            }
-            self.gap(previous.as_ref(), number)?;
-            let blake3 = Digest::of(&self.shelf.read_all(Series::Segment, number)?);
-            match Segment::open(&self.shelf, number) {
-                Ok(segment) => self.segment(segment, previous.as_ref())?,
-                Err(e) if e.status() == Status::Data => self.damaged(e.to_string())?,
-                Err(e) => return Err(e),
-            }
-            previous = Some(Head { archive: self.archive.clone(), segment: number, blake3 });
+/// The archive's id, by archive.json, or by the first segment if that is damaged; and what is wrong with archive.json.
+fn archive_id(shelf: &Shelf, segments: &[u64]) -> Result<(Option<String>, Option<Finding>)> {
+    let of = |number: &u64| Segment::open(shelf, *number).ok().map(|segment| segment.header.archive);
+    let ends = || segments.first().into_iter().chain(segments.last()).filter_map(of).collect::<Vec<_>>();
+    let about = |text: String| Some(damage("archive.json", text));
+    match identity(shelf.root()) {
+        Ok(identity) => {
+            let ends = ends();
+            let id = ends.first().filter(|_| !ends.contains(&identity.archive)).cloned();
+            let wrong = id
+                .as_ref()
+                .and_then(|id| about(format!("archive.json: is that of the archive {}, the catalog is that of {id}", identity.archive)));
+            Ok((Some(id.unwrap_or(identity.archive)), wrong))
         }
-        self.checked.head = previous;
-        self.checked.distinct = self.whole.len() as u64;
-        self.unnamed()?;
-        self.missing()?;
-        self.reports()?;
-        Ok(self.checked)
+        Err(e) if e.status() == Status::Data || (e.status() == Status::NoInput && !segments.is_empty()) => {
+            let id = ends().into_iter().next();
+            let known =
+                id.as_ref().map_or("no segment says the archive's id either".into(), |id| format!("by its catalog the archive is {id}"));
+            let what = if e.status() == Status::Data { e.what().to_owned() } else { "is missing".into() };
+            Ok((id, about(format!("archive.json: {what}; {known}"))))
+        }
+        Err(e) => Err(e),
     }
+}
 
-    fn damaged(&mut self, text: String) -> Result<()> {
+/// The numbers with those that a listing, taken while others commit, may have lacked.
+fn without_gaps(shelf: &Shelf, listed: Vec<u64>) -> Result<Vec<u64>> {
+    let mut numbers = Vec::with_capacity(listed.len());
+    let mut next = 1_u64;
+    for number in listed {
+        for between in next..number.min(next.saturating_add(GAP)) {
+            numbers.extend(shelf.size(Series::Segment, between)?.map(|_| between));
+        }
+        numbers.push(number);
+        next = number.saturating_add(1);
+    }
+    Ok(numbers)
+}
+
+impl<T: FnMut(Finding) -> Result<()>> Walk<'_, T> {
+    fn damaged(&mut self, finding: Finding) -> Result<()> {
         self.checked.damage += 1;
-        (self.tell)(Finding { v: V1, origin: None, digest: None, finding: "damaged".into(), text })
+        (self.tell)(finding)
     }
 
-    /// Segments are numbered without gaps.
-    fn gap(&mut self, previous: Option<&Head>, number: u64) -> Result<()> {
-        let expected = previous.map_or(1, |head| head.segment + 1);
-        if number == expected {
-            return Ok(());
-        }
-        let what = if number == expected + 1 {
-            format!("segment {expected} is missing")
-        } else {
-            format!("segments {expected} to {} are missing", number - 1)
-        };
-        self.damaged(what)
-    }
-
-    fn segment(&mut self, segment: Segment, previous: Option<&Head>) -> Result<()> {
+    /// Takes in what was found of the next segment.
+    fn take(&mut self, unit: Unit) -> Result<()> {
+        self.link(&unit)?;
+        let Unit { number, damage, exposed, held, lost, relied_on, again, events, .. } = unit;
+        damage.into_iter().try_for_each(|finding| self.damaged(finding))?;
         self.checked.segments += 1;
-        let header = segment.header.clone();
-        let about = |what: String| format!("{}: {what}", Series::Segment.name(header.segment));
-        if header.archive != self.archive {
-            self.damaged(about(format!("belongs to the archive {}", header.archive)))?;
+        self.checked.packs += unit.packs;
+        self.checked.read += unit.read;
+        self.checked.named += unit.named;
+        self.checked.messages.messages += unit.messages.messages;
+        self.checked.messages.bytes += unit.messages.bytes;
+        self.packs.extend(unit.header.and_then(|header| header.pack).map(|name| name.pack));
+        held.into_iter().for_each(|(key, size)| self.hold(key, size));
+        self.lose(lost)?;
+        let unknown = relied_on.into_iter().filter(|(digest, _)| !self.held.contains(&key(*digest)));
+        self.relied_on.extend(unknown.map(|(digest, what)| (digest, what, number)));
+        exposed.into_iter().for_each(|file| self.expose(file));
+        self.again.extend(again);
+        if self.again.len() > MOST_AGAIN {
+            self.reports()?;
         }
-        if header.previous != previous.map(|head| head.blake3) {
-            self.damaged(about("does not name the segment before it; one of the two was changed or exchanged".into()))?;
-        }
-        let mut stored: HashMap<(Frame, u64), Receipt> = HashMap::new();
-        for record in segment {
-            match record {
-                Ok(Record::Receipt(receipt)) => self.receipt(*receipt, header.pack, header.segment, &mut stored),
-                Ok(_) => {}
-                Err(e) => {
-                    self.damaged(e.to_string())?;
-                    break;
-                }
-            }
-        }
-        header.pack.map_or(Ok(()), |name| self.pack(name, header.segment, stored))
+        self.context.below.store(self.checked.asked.take(events), Ordering::Relaxed);
+        Ok(())
     }
 
-    fn receipt(&mut self, mut receipt: Receipt, pack: Option<PackName>, segment: u64, stored: &mut HashMap<(Frame, u64), Receipt>) {
-        let here = pack.is_some_and(|name| name.pack == receipt.pack);
-        if here && receipt.outcome != Outcome::Duplicate {
-            stored.insert((receipt.frame, receipt.position), receipt);
-            return;
+    /// Segments are numbered without gaps, and each names the one before it.
+    fn link(&mut self, unit: &Unit) -> Result<()> {
+        let (number, expected) = (unit.number, self.last + 1);
+        if number != expected {
+            let what = match number - expected {
+                1 => format!("segment {expected} is missing; {ADOPTED}"),
+                _ => format!("segments {expected} to {} are missing; {ADOPTED}", number - 1),
+            };
+            self.damaged(damage(&Series::Segment.name(expected), what))?;
+            self.previous = None;
         }
-        self.relied_on.entry(receipt.digest).or_insert(segment);
-        if receipt.journal.as_ref().is_some_and(|journal| journal.offset.is_some()) {
-            (receipt.recipients, receipt.filings) = (Vec::new(), Vec::new());
-            self.told_again.insert(((receipt.pack, receipt.frame, receipt.position), segment), receipt);
+        if let (Some(header), Some(previous)) = (&unit.header, self.previous)
+            && header.previous != previous
+        {
+            let file = Series::Segment.name(number);
+            let what = format!("{file}: does not name the segment before it; one of the two was changed or exchanged");
+            self.damaged(damage(&file, what))?;
         }
+        self.previous = unit.header.is_some().then_some(unit.blake3);
+        self.last = number;
+        if let Some(blake3) = unit.blake3 {
+            self.heads.remove(&blake3);
+            let archive = self.context.archive.clone().unwrap_or_default();
+            self.checked.head = Some(Head { archive, segment: number, blake3 });
+        }
+        Ok(())
     }
 
-    /// A pack, against what its segment says: its BLAKE3, its frames, and each message at its place.
-    fn pack(&mut self, name: PackName, segment: u64, mut stored: HashMap<(Frame, u64), Receipt>) -> Result<()> {
-        self.named.insert(name.pack);
-        let file = Series::Pack.name(name.pack);
-        match adopt::hash(&self.shelf, name.pack) {
-            Ok(found) if found == (name.size, name.blake3) => {}
-            Ok((size, blake3)) => {
-                let what = format!("{file}: has {size} octets and {blake3}; segment {segment} says {} and {}", name.size, name.blake3);
-                self.damaged(what)?;
-            }
-            Err(e) if e.status() == Status::NoInput => {
-                let what = format!("{file}: is missing; segment {segment} names it, and {} messages were in it", stored.len());
-                return self.damaged(what);
-            }
-            Err(e) => return Err(e),
-        }
-        self.checked.packs += 1;
-        let frames: BTreeSet<Frame> = stored.keys().map(|(frame, _)| *frame).collect();
-        for frame in &frames {
-            self.frame(name.pack, *frame, &mut stored)?;
-        }
-        for ((frame, position), receipt) in stored {
-            let users: Vec<&str> = receipt.filings.iter().map(|filing| filing.user.as_str()).collect();
-            let at = format!("{file}: frame at octet {}, position {position}", frame.offset);
-            self.damaged(format!("{at}: can't be read whole: {} {} of {}", receipt.origin, receipt.digest, users.join(", ")))?;
-        }
-        self.frames_cover(name, &frames)
-    }
-
-    /// Reads a frame's messages; each that is whole, and where its receipt says, is struck off `stored`.
-    fn frame(&mut self, pack: u64, frame: Frame, stored: &mut HashMap<(Frame, u64), Receipt>) -> Result<()> {
-        let frame_octets = match pack::open_frame(&self.shelf, pack, frame) {
-            Ok(octets) => octets,
-            Err(e) if e.status() == Status::Data => return self.damaged(e.to_string()),
-            Err(e) => return Err(e),
-        };
-        let mut reader = StreamReader::new(frame_octets);
-        loop {
-            let position = reader.position();
-            let mut learner = Learner::of(stored.get(&(frame, position)).and_then(|receipt| receipt.journal.as_ref()));
-            match reader.read(&mut io::sink(), &mut learner) {
-                Ok(None) => return Ok(()),
-                Ok(Some(meta)) => {
-                    let place = (frame, position);
-                    let right = |receipt: &Receipt| receipt.digest == meta.digest && receipt.size == meta.size;
-                    if stored.get(&place).is_some_and(right)
-                        && let Some(receipt) = stored.remove(&place)
-                    {
-                        self.checked.messages.add(meta.size);
-                        self.whole.insert(meta.digest);
-                        self.fingerprint(&receipt, &learner.finish(meta))?;
-                    } else {
-                        self.damaged(format!("{}: {} stands where no receipt puts it", Series::Pack.name(pack), meta.digest))?;
-                    }
-                }
-                Err(crate::stream::ReadError::Message(e)) => self.damaged(e.about(Series::Pack.name(pack)).to_string())?,
-                Err(e) => return self.damaged(e.into_error().about(Series::Pack.name(pack)).to_string()),
-            }
+    fn hold(&mut self, key: Key, size: u64) {
+        if self.held.insert(key) {
+            self.checked.distinct.add(size);
+            let quarter = u64::try_from(key & u128::from(u64::MAX)).unwrap_or_default();
+            self.checked.sum = self.checked.sum.wrapping_add(quarter);
         }
     }
 
-    /// A receipt's fingerprint is that of the message, or of the inner message where the receipt says that one lies.
-    fn fingerprint(&mut self, receipt: &Receipt, read: &Arrival) -> Result<()> {
-        let at = format!("{}: frame at octet {}, position {}", Series::Pack.name(receipt.pack), receipt.frame.offset, receipt.position);
-        if let Some(why) = &read.misplaced {
-            return self.damaged(format!("{at}: {why}: {} {}", receipt.origin, receipt.digest));
+    /// Notes messages that can't be read; told are they when the catalog has been read for whom they concern.
+    fn lose(&mut self, lost: Vec<Lost>) -> Result<()> {
+        for lost in lost {
+            self.lost_keys.insert(key(lost.digest));
+            if self.lost.len() < MOST_LOST {
+                self.lost.push(lost);
+            } else {
+                let finding = Concerned::default().finding(&lost, &self.held);
+                self.damaged(finding)?;
+            }
         }
-        if read.fingerprint == receipt.fingerprint {
-            return Ok(());
+        Ok(())
+    }
+
+    fn expose(&mut self, file: String) {
+        self.exposures += 1;
+        if self.exposed.len() < 3 {
+            self.exposed.push(file);
         }
-        let what = format!("has the fingerprint {}, its receipt says {}", read.fingerprint, receipt.fingerprint);
-        self.damaged(format!("{at}: {} {what}", receipt.digest))
     }
 
     /// What later receipts say of journal reports, which may be more than the first one did.
     fn reports(&mut self) -> Result<()> {
         let mut packs = PackReader::default();
-        for ((place, _), receipt) in std::mem::take(&mut self.told_again) {
-            let mut learner = Learner::of(receipt.journal.as_ref());
-            match packs.read(&self.shelf, place, receipt.digest, &mut io::sink(), &mut learner) {
-                Ok(meta) => self.fingerprint(&receipt, &learner.finish(meta))?,
+        let mut again = std::mem::take(&mut self.again);
+        again.sort_by_key(|again| again.place);
+        for Again { place, origin, digest, fingerprint, journal } in again {
+            if !self.settings.choice.has_frame(place.0, place.1) {
+                continue;
+            }
+            let mut learner = Learner::of(Some(&journal));
+            match packs.read(&self.context.shelf, place, digest, &mut io::sink(), &mut learner) {
+                Ok(meta) => {
+                    let wrong = pack::taken_for(place, &origin, fingerprint, &learner.finish(meta));
+                    wrong.map_or(Ok(()), |wrong| self.damaged(damage(&Series::Pack.name(place.0), wrong)))?;
+                }
                 // Where its pack was damaged that has been told.
                 Err(e) if matches!(e.status(), Status::Data | Status::NoInput) => {}
                 Err(e) => return Err(e),
@@ -231,47 +280,100 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    /// The frames that the receipts name lie one behind the other and fill the file.
-    fn frames_cover(&mut self, name: PackName, frames: &BTreeSet<Frame>) -> Result<()> {
-        let end = frames.iter().try_fold(0, |end, frame| (frame.offset == end).then_some(end + frame.length));
-        if end == Some(name.size) {
-            return Ok(());
+    /// What can be said only when all segments have been read.
+    fn finish(mut self, segments: &[u64], strange: Vec<Finding>, exposed: Vec<String>) -> Result<Checked> {
+        self.reports()?;
+        for head in std::mem::take(&mut self.heads) {
+            let what = format!("the archive was cut off or exchanged: no segment of it has {head}, which was the last one once");
+            self.damaged(damage("catalog", what))?;
         }
-        self.damaged(format!("{}: the frames that its receipts name do not fill it", Series::Pack.name(name.pack)))
+        let (packs, root) = (folders::list(&self.context.shelf, Series::Pack)?, folders::root(&self.context.shelf)?);
+        self.unnamed(&packs.numbers)?;
+        self.missing()?;
+        self.tell_lost(segments)?;
+        [root.strange, strange, packs.strange].into_iter().flatten().try_for_each(&mut self.tell)?;
+        [root.exposed, exposed, packs.exposed].into_iter().flatten().for_each(|file| self.expose(file));
+        self.tell_exposed()?;
+        Ok(self.checked)
     }
 
-    /// Packs without a segment are no damage: the next mdrop-store adopts them.
-    fn unnamed(&mut self) -> Result<()> {
-        for pack in self.shelf.list(Series::Pack, 0)? {
-            if !self.named.contains(&pack) {
-                let text = format!("{} has no segment; the next mdrop-store will take it in", Series::Pack.name(pack));
-                (self.tell)(Finding { v: V1, origin: None, digest: None, finding: "unnamed".into(), text })?;
+    /// Packs without a segment are no damage: the next mdrop-store adopts them. What they hold is not lost.
+    fn unnamed(&mut self, packs: &[u64]) -> Result<()> {
+        let later = self.named_since()?;
+        let last = self.packs.last().copied().unwrap_or(0);
+        for pack in packs.iter().copied().filter(|pack| !later.contains(pack)).collect::<Vec<_>>() {
+            // Behind the last one that is named others may be storing just now.
+            if self.packs.contains(&pack) || (pack > last && !later.is_empty()) {
+                continue;
+            }
+            let messages = self.hold_all_of(pack)?;
+            let read = if self.settings.choice.is_all() { format!("; {messages} messages in it are whole") } else { String::new() };
+            let file = Series::Pack.name(pack);
+            let text = format!("{file} has no segment; the next mdrop-store will take it in{read}");
+            (self.tell)(Finding { file: Some(file), finding: "unnamed".into(), text, ..Finding::default() })?;
+        }
+        Ok(())
+    }
+
+    /// The packs that segments name which have appeared since the catalog was listed.
+    fn named_since(&self) -> Result<HashSet<u64>> {
+        let later = self.context.shelf.list(Series::Segment, self.last + 1)?;
+        let header = |number: &u64| Segment::open(&self.context.shelf, *number).ok().map(|segment| segment.header);
+        Ok(later.iter().filter_map(header).filter_map(|header| header.pack).map(|name| name.pack).collect())
+    }
+
+    /// Reads a pack that no segment names; returns how many messages in it are whole.
+    fn hold_all_of(&mut self, pack: u64) -> Result<usize> {
+        let file::Opened::File { .. } = file::open(&self.context.shelf, Series::Pack, pack)? else { return Ok(0) };
+        let mut messages = 0;
+        if self.settings.choice.is_all() {
+            for frame in Frames::open(&self.context.shelf, pack)? {
+                crate::interrupt::check()?;
+                let whole = frame.and_then(|frame| whole_messages(&self.context.shelf, pack, frame));
+                let whole = whole.unwrap_or_default();
+                messages += whole.len();
+                self.held.extend(whole.values().map(|digest| key(*digest)));
+            }
+        }
+        Ok(messages)
+    }
+
+    /// What segments say of messages that other commits stored.
+    fn missing(&mut self) -> Result<()> {
+        let mut told = HashSet::new();
+        for (digest, what, segment) in std::mem::take(&mut self.relied_on) {
+            let known = self.held.contains(&key(digest)) || self.lost_keys.contains(&key(digest));
+            if !known && told.insert(digest) {
+                let text = format!("{digest}: segment {segment} {what}, but no pack holds it whole");
+                let finding = damage(&Series::Segment.name(segment), text);
+                self.damaged(Finding { digest: Some(digest), ..finding })?;
             }
         }
         Ok(())
     }
 
-    /// Receipts of duplicates rely on messages that other commits stored.
-    fn missing(&mut self) -> Result<()> {
-        let missing: Vec<(Digest, u64)> =
-            self.relied_on.iter().filter(|(digest, _)| !self.whole.contains(digest)).map(|(d, s)| (*d, *s)).collect();
-        for (digest, segment) in missing {
-            self.damaged(format!("{digest}: segment {segment} says that it is held, but no pack holds it whole"))?;
+    fn tell_lost(&mut self, segments: &[u64]) -> Result<()> {
+        let lost = std::mem::take(&mut self.lost);
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let concerned = Concerned::read(self.context, self.settings.jobs, segments, &lost, &self.held)?;
+        for lost in lost {
+            let finding = concerned.finding(&lost, &self.held);
+            self.damaged(finding)?;
         }
         Ok(())
     }
+
+    fn tell_exposed(&mut self) -> Result<()> {
+        let Some(first) = self.exposed.first() else { return Ok(()) };
+        let text = match self.exposures {
+            1 => format!("{first} can be read or entered by others than its owner"),
+            n => format!("{n} files and folders can be read or entered by others than their owner: {} and so on", self.exposed.join(", ")),
+        };
+        (self.tell)(Finding { file: Some(first.clone()), finding: "exposed".into(), text, ..Finding::default() })
+    }
 }
 
-/// Whether an index says the same as the catalog as to how many messages are held.
-///
-/// # Errors
-/// What the index reports.
-pub fn index_agrees(archive: &crate::archive::Archive, checked: &Checked) -> Result<()> {
-    let (messages, _) = archive.index.totals()?;
-    // What was committed while the check was walking says nothing about it.
-    if archive.head()? != checked.head || messages == checked.distinct {
-        return Ok(());
-    }
-    let what = format!("holds {messages} messages, the packs hold {}; delete the cache folder to have it made anew", checked.distinct);
-    Err(Error::new(Status::Data, what).about("index"))
-}
+/// What happens to the packs of segments that are gone.
+const ADOPTED: &str = "what packs have no segment now, the next mdrop-store takes in when the cache folder has been deleted";

@@ -26,7 +26,7 @@ pub(super) use tables::message_id_key;
 pub use whole::Filed;
 
 use crate::archive::segment::{PackName, RecordPlace};
-use crate::archive::shelf::{Series, Shelf};
+use crate::archive::shelf::Shelf;
 use crate::error::Result;
 use crate::identity::Digest;
 use crate::interrupt;
@@ -71,8 +71,7 @@ impl Index {
     pub fn catch_up(&mut self) -> Result<()> {
         self.follow()?;
         let first = self.head()?.map_or(0, |head| head.segment) + 1;
-        let last = self.shelf.list(Series::Segment, first)?.last().copied();
-        for number in first..=last.unwrap_or(0) {
+        for number in first..=catalog::last(&self.shelf, first)? {
             if interrupt::requested() {
                 return Err(interrupt::error());
             }

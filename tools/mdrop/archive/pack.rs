@@ -15,7 +15,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 /// A frame is closed when it holds this much, uncompressed.
 pub const FRAME: u64 = 1 << 20;
 /// The largest window that plain zstd -d reads: 2^27.
-const LARGEST_WINDOW: u32 = 27;
+pub(super) const LARGEST_WINDOW: u32 = 27;
 /// Above this a frame gets a window for two of its messages, and if it has several, long-distance matching: twenty copies of a mail of 5 MB
 /// then take little more room than one. With the window alone that is so of what can't be compressed; of text, whose every place goes into
 /// the tables, they take twenty times the room, since the tables have forgotten the copy before when they come to the next.

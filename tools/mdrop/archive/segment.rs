@@ -96,7 +96,14 @@ impl Segment {
     /// # Errors
     /// [`Status::NoInput`] if it is not there, [`Status::Data`] if it is damaged or not the segment its name says.
     pub fn open(shelf: &Shelf, number: u64) -> Result<Self> {
-        let file = shelf.read_all(Series::Segment, number)?;
+        Self::read(shelf.read_all(Series::Segment, number)?, number)
+    }
+
+    /// The same of a file that has been read.
+    ///
+    /// # Errors
+    /// [`Status::Data`] if it is damaged or not the segment its name says.
+    pub fn read(file: Vec<u8>, number: u64) -> Result<Self> {
         let blake3 = Digest::of(&file);
         let about = |e: Error| e.about(Series::Segment.name(number));
         let bad = |what: String| about(Error::new(Status::Data, what));

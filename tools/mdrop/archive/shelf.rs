@@ -21,7 +21,9 @@ pub enum Series {
 }
 
 impl Series {
-    fn folder(self) -> &'static str {
+    /// The folder's name.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
         match self {
             Self::Pack => "packs",
             Self::Segment => "catalog",
@@ -39,6 +41,15 @@ impl Series {
     #[must_use]
     pub fn name(self, number: u64) -> String {
         format!("{}/{:04}/{number:08}{}", self.folder(), number / 10_000, self.ending())
+    }
+
+    /// The number of a file from its folder's and its own name; none of a name that [`Series::name`] does not give.
+    #[must_use]
+    pub fn number(self, group: &str, name: &str) -> Option<u64> {
+        let number = name.strip_suffix(self.ending())?.parse().ok()?;
+        let rest = self.name(number);
+        let right = rest.strip_prefix(self.folder())?.strip_prefix('/')?.strip_prefix(group)?.strip_prefix('/')? == name;
+        right.then_some(number)
     }
 }
 
@@ -133,7 +144,7 @@ impl Shelf {
         for group in names(&self.root.join(series.folder()))? {
             if group.parse::<u64>().is_ok_and(|group| group >= from / 10_000) {
                 let files = names(&self.root.join(series.folder()).join(&group))?;
-                let numbered = files.iter().filter_map(|name| name.strip_suffix(series.ending())?.parse::<u64>().ok());
+                let numbered = files.iter().filter_map(|name| series.number(&group, name));
                 numbers.extend(numbered.filter(|number| *number >= from));
             }
         }

@@ -354,4 +354,20 @@ impl Index {
         let asked = self.db.query_row("SELECT count(*), coalesce(sum(size), 0) FROM messages", [], |row| Ok((row.get(0)?, row.get(1)?)));
         asked.map_err(wrong)
     }
+
+    /// The sum of the second quarters of all messages' digests, each read as a big-endian number, without what does not fit into 64 bits.
+    ///
+    /// # Errors
+    /// What SQLite reports.
+    pub fn sum_of_digests(&self) -> Result<u64> {
+        let mut asked = self.db.prepare("SELECT digest FROM messages").map_err(wrong)?;
+        let mut rows = asked.query([]).map_err(wrong)?;
+        let mut sum = 0_u64;
+        while let Some(row) = rows.next().map_err(wrong)? {
+            let digest: [u8; 32] = row.get(0).map_err(wrong)?;
+            let quarter = digest.get(8..).and_then(|rest| rest.first_chunk()).map_or(0, |octets| u64::from_be_bytes(*octets));
+            sum = sum.wrapping_add(quarter);
+        }
+        Ok(sum)
+    }
 }

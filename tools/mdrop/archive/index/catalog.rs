@@ -28,6 +28,21 @@ pub(super) enum Found {
     Missing,
 }
 
+/// How many numbers in a row may be missing. What stands behind a larger gap no mdrop has written.
+const GAP: u64 = 1_000_000;
+
+/// The last segment from `first` on; one less than that if there is none.
+pub(super) fn last(shelf: &Shelf, first: u64) -> Result<u64> {
+    let mut last = first.saturating_sub(1);
+    for number in shelf.list(Series::Segment, first)? {
+        if number.saturating_sub(last) > GAP {
+            break;
+        }
+        last = number;
+    }
+    Ok(last)
+}
+
 /// Reads segment `number` of the archive with this id.
 pub(super) fn find(shelf: &Shelf, archive: &str, number: u64) -> Result<Found> {
     // A listing taken while others commit may lack a number that is there.
@@ -51,6 +66,19 @@ fn read(shelf: &Shelf, archive: &str, number: u64) -> Result<Result<Found>> {
         let what = format!("belongs to the archive {}", segment.header.archive);
         return Ok(Err(Error::new(Status::Data, what).about(Series::Segment.name(number))));
     }
-    let records = segment.placed().collect::<Result<_>>()?;
+    let records: Vec<(RecordPlace, Record)> = segment.placed().collect::<Result<_>>()?;
+    if !(records.iter().all(|(_, record)| fits(record)) && pack.is_none_or(|pack| [pack.pack, pack.size].into_iter().all(small))) {
+        return Err(Error::new(Status::Data, "names a place that no file has").about(Series::Segment.name(number)));
+    }
     Ok(Ok(Found::Whole { blake3, pack, records }))
+}
+
+/// Whether a receipt names a place that can be; SQLite holds no larger number either.
+fn fits(record: &Record) -> bool {
+    let Record::Receipt(receipt) = record else { return true };
+    [receipt.pack, receipt.frame.offset, receipt.frame.length, receipt.position, receipt.size].into_iter().all(small)
+}
+
+fn small(number: u64) -> bool {
+    number <= i64::MAX.unsigned_abs()
 }

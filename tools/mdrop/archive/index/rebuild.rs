@@ -6,7 +6,7 @@
 use super::bulk::Bulk;
 use super::catalog::{Found, find};
 use super::names::Db;
-use super::{apply, file, standing, wrong};
+use super::{apply, catalog, file, standing, wrong};
 use crate::archive::shelf::{Series, Shelf};
 use crate::durable;
 use crate::error::{Error, Result};
@@ -61,8 +61,7 @@ fn entries(shelf: &Shelf) -> Result<u64> {
 
 /// Reads all segments, and hands them on until nobody takes them.
 fn read(shelf: &Shelf, archive: &str, sender: &SyncSender<(u64, Found)>) -> Result<()> {
-    let last = shelf.last(Series::Segment)?.unwrap_or(0);
-    for number in 1..=last {
+    for number in 1..=catalog::last(shelf, 1)? {
         if interrupt::requested() {
             return Err(interrupt::error());
         }
