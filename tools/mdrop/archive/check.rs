@@ -75,14 +75,34 @@ pub struct Checked {
     asked: Asked,
 }
 
+/// What the next segment must name as the one before it.
+#[derive(Clone, Copy)]
+enum Previous {
+    /// None: it is the first.
+    None,
+    /// The file with this BLAKE3.
+    Is(Digest),
+    /// The one before is damaged or missing, as has been told.
+    Unknown,
+}
+
+impl Previous {
+    fn is(self, named: Option<Digest>) -> bool {
+        match self {
+            Self::None => named.is_none(),
+            Self::Is(blake3) => named == Some(blake3),
+            Self::Unknown => true,
+        }
+    }
+}
+
 /// What is put together while the threads read.
 struct Walk<'a, T> {
     context: &'a Context,
     settings: &'a Settings,
     tell: T,
     checked: Checked,
-    /// What the next segment must name as the one before it; none if that can't be said.
-    previous: Option<Option<Digest>>,
+    previous: Previous,
     /// The number of the last segment.
     last: u64,
     heads: BTreeSet<Digest>,
@@ -114,7 +134,7 @@ pub fn check<T: FnMut(Finding) -> Result<()>>(root: &Path, settings: &Settings, 
         settings,
         tell,
         checked: Checked { damage: damages, ..Checked::default() },
-        previous: Some(None),
+        previous: Previous::None,
         last: 0,
         heads: settings.heads.iter().copied().collect(),
         packs: BTreeSet::new(),
@@ -209,16 +229,14 @@ impl<T: FnMut(Finding) -> Result<()>> Walk<'_, T> {
                 _ => format!("segments {expected} to {} are missing; {ADOPTED}", number - 1),
             };
             self.damaged(damage(&Series::Segment.name(expected), what))?;
-            self.previous = None;
+            self.previous = Previous::Unknown;
         }
-        if let (Some(header), Some(previous)) = (&unit.header, self.previous)
-            && header.previous != previous
-        {
+        if unit.header.as_ref().is_some_and(|header| !self.previous.is(header.previous)) {
             let file = Series::Segment.name(number);
             let what = format!("{file}: does not name the segment before it; one of the two was changed or exchanged");
             self.damaged(damage(&file, what))?;
         }
-        self.previous = unit.header.is_some().then_some(unit.blake3);
+        self.previous = unit.blake3.filter(|_| unit.header.is_some()).map_or(Previous::Unknown, Previous::Is);
         self.last = number;
         if let Some(blake3) = unit.blake3 {
             self.heads.remove(&blake3);

@@ -32,12 +32,10 @@ impl Concerned {
             |number| events(context, *number, wanted),
             |events| {
                 for event in events {
-                    if !digests.contains(&event.digest) {
-                        if whole.contains(&key(event.digest)) {
-                            concerned.copies.entry(event.fingerprint).or_default().insert(event.digest);
-                        }
-                    } else {
+                    if digests.contains(&event.digest) {
                         concerned.known.entry(event.digest).or_default().learn(event);
+                    } else if whole.contains(&key(event.digest)) {
+                        concerned.copies.entry(event.fingerprint).or_default().insert(event.digest);
                     }
                 }
                 Ok(())

@@ -78,7 +78,7 @@ impl Checking<'_> {
 
     /// Takes messages of these frames for held without reading them.
     fn trust(&mut self, which: impl Fn(Frame) -> bool) {
-        let unit = &mut self.unit;
+        let unit = &mut *self.unit;
         self.stored.retain(|(frame, _), stored| {
             let trusted = which(*frame);
             unit.held.extend(trusted.then(|| (key(stored.digest), stored.size)));
@@ -185,7 +185,7 @@ impl Checking<'_> {
             let mut learner = Learner::of(self.stored.get(&(frame, position)).and_then(|stored| stored.journal.as_ref()));
             match reader.read(&mut io::sink(), &mut learner) {
                 Ok(None) => break,
-                Ok(Some(meta)) => wrong.extend(self.found((frame, position), learner.finish(meta))),
+                Ok(Some(meta)) => wrong.extend(self.found((frame, position), &learner.finish(meta))),
                 Err(ReadError::Message(e)) => wrong.push(e.to_string()),
                 Err(e) => {
                     wrong.push(e.into_error().to_string());
@@ -202,14 +202,14 @@ impl Checking<'_> {
     }
 
     /// A message that is whole; returns what else is wrong with it.
-    fn found(&mut self, (frame, position): (Frame, u64), read: Arrival) -> Option<String> {
+    fn found(&mut self, (frame, position): (Frame, u64), read: &Arrival) -> Option<String> {
         let right = |stored: &Stored| stored.digest == read.meta.digest && stored.size == read.meta.size;
         let Some(stored) = self.stored.get(&(frame, position)).filter(|stored| right(stored)) else {
             return Some(format!("position {position}: {} stands where no receipt puts it", read.meta.digest));
         };
         self.unit.messages.add(stored.size);
         self.unit.held.push((key(stored.digest), stored.size));
-        let wrong = taken_for((self.name.pack, frame, position), &stored.origin, stored.fingerprint, &read);
+        let wrong = taken_for((self.name.pack, frame, position), &stored.origin, stored.fingerprint, read);
         self.stored.remove(&(frame, position));
         if let Some(wrong) = wrong {
             self.unit.damaged(&self.file, wrong);
