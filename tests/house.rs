@@ -77,8 +77,9 @@ const CHANGES: [&str; 17] = [
 ];
 
 /// Who opens files otherwise, and what for: nothing of it makes or removes mail.
-const OPENS: [(&str, &str); 3] = [
+const OPENS: [(&str, &str); 4] = [
     ("tools/mdrop/frame.rs", "appends to the run log"),
+    ("tools/mdrop/archive/check/file.rs", "reads packs and segments, without following a link or waiting for a pipe"),
     ("tools/mdrop/archive/shelf.rs", "opens a folder to look at the sizes in it"),
     ("tools/mdrop/disk/open.rs", "reads mail that is to be imported, without waiting for a pipe"),
 ];
