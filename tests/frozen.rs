@@ -35,9 +35,9 @@ fn thaw(name: &str) -> (tempfile::TempDir, PathBuf) {
     for entry in walkdir::WalkDir::new(home().join(name).join("archive")).into_iter().map(Result::unwrap) {
         let target = archive.join(entry.path().strip_prefix(home().join(name).join("archive")).unwrap());
         if entry.file_type().is_dir() {
-            std::fs::create_dir(target).unwrap()
+            std::fs::create_dir(target).unwrap();
         } else {
-            std::fs::copy(entry.path(), target).map(drop).unwrap()
+            std::fs::copy(entry.path(), target).map(drop).unwrap();
         }
     }
     (folder, archive)
@@ -75,7 +75,7 @@ fn contents(archive: &Path) -> Value {
     let known = run("mdrop-store", &[&["-p", profile.to_str().unwrap()], &known[..]].concat(), b"").exits(0);
     std::fs::remove_file(&profile).unwrap();
     let known: Vec<Value> = known.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let head = records.iter().filter(|record| record["type"] == "segment").next_back().map(|record| record["segment"].clone());
+    let head = records.iter().rfind(|record| record["type"] == "segment").map(|record| record["segment"].clone());
     let types: BTreeSet<&str> = records.iter().map(|record| record["type"].as_str().unwrap()).collect();
     json!({"users": of, "segments": head, "types": types, "known": known})
 }
@@ -103,7 +103,7 @@ fn every_frozen_archive_is_written_on_and_nothing_in_it_changes() {
         let (_folder, archive) = thaw(name);
         let before = files(&archive);
         let mine = message(4711, b"Subject: later\r\n\r\nfrom a later version\r\n", &["later@example.com"]);
-        tool("mdrop-store", &archive, &[], &stream(&[mine.clone()])).exits(0);
+        tool("mdrop-store", &archive, &[], &stream(std::slice::from_ref(&mine))).exits(0);
         let handed_out = tool("mdrop-cat", &archive, &["--stream", "--user", "later@example.com"], b"").exits(0).messages();
         assert_eq!(handed_out.iter().map(|(_, octets)| octets).collect::<Vec<_>>(), [&mine.1], "{name}");
         tool("mdrop-check", &archive, &[], b"").exits(0);
@@ -184,7 +184,7 @@ fn freeze() {
     maker.store(&text(8, "over POP3"), &[alice], |meta| meta.origin.place = Place::Pop3 { uidl: "uidl-8".into() });
     // A pack whose segment was lost is adopted by the next run.
     maker.store(&text(9, "adopted"), &[bob], |_| ());
-    let last = files(&maker.archive).into_keys().filter(|path| path.to_str().unwrap().ends_with(".jsonl.zst")).next_back().unwrap();
+    let last = files(&maker.archive).into_keys().rfind(|path| path.to_str().unwrap().ends_with(".jsonl.zst")).unwrap();
     std::fs::remove_file(last).unwrap();
     std::fs::remove_dir_all(maker.archive.join("cache")).unwrap();
     let moved = maker.store(&text(10, "moved"), &[bob], |meta| meta.objects.emailid = Some("M10".into()));

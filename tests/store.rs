@@ -145,7 +145,7 @@ fn copies_for_many_users_are_one_mail_for_each_and_share_a_frame() {
 
 #[test]
 fn twenty_copies_of_a_mail_of_five_megabytes_take_at_most_a_fifth_more_room_than_one_and_plain_zstd_reads_them() {
-    let body: String = (0..500_000_u32).map(|n| format!("{:08x}\r\n", n.wrapping_mul(2_654_435_761))).collect();
+    let body = (0..500_000_u32).map(|n| format!("{:08x}\r\n", n.wrapping_mul(2_654_435_761))).collect::<Vec<_>>().concat();
     let copy = |n: u32| {
         let trace = format!(
             "Delivered-To: user{n}@example.com\r\nReceived: from mx by mail for user{n}@example.com; Mon, 2 Nov 2026 10:00:{n:02} +0000\r\n"

@@ -130,7 +130,11 @@ mod tests {
                 std::thread::sleep(Duration::from_micros(piece * 7919 % 500));
                 Ok(*piece)
             };
-            in_order(jobs, &pieces, work, |piece| Ok(seen.push(piece))).unwrap();
+            in_order(jobs, &pieces, work, |piece| {
+                seen.push(piece);
+                Ok(())
+            })
+            .unwrap();
             assert_eq!(seen, pieces, "{jobs} threads");
         }
     }
@@ -140,7 +144,11 @@ mod tests {
         let pieces: Vec<u64> = (0..10_000).collect();
         let bad = |piece: u64| if piece == 100 { Err(Error::new(Status::Data, "bad")) } else { Ok(()) };
         let mut seen = 0;
-        assert!(in_order(3, &pieces, |piece| bad(*piece), |()| Ok(seen += 1)).is_err());
+        let mut count = |()| {
+            seen += 1;
+            Ok(())
+        };
+        assert!(in_order(3, &pieces, |piece| bad(*piece), &mut count).is_err());
         assert_eq!(seen, 100);
         assert!(in_order(3, &pieces, |piece| Ok(*piece), bad).is_err());
     }
