@@ -261,7 +261,9 @@ pub fn copy_folder(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         let target = to.join(entry.path().strip_prefix(from).unwrap());
         if entry.file_type().is_dir() {
-            std::fs::create_dir_all(target).unwrap();
+            std::fs::create_dir_all(&target).unwrap();
+            // What others may read is a finding.
+            std::fs::set_permissions(&target, entry.metadata().unwrap().permissions()).unwrap();
         } else {
             std::fs::copy(entry.path(), target).unwrap();
         }
