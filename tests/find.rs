@@ -251,16 +251,22 @@ fn what_a_journal_report_says_beside_the_mail_in_it_is_not_found() {
     assert_eq!(scene.subjects(&["--user", ALICE, "plan"]), ["inside"]);
     assert!(scene.find(&["bob"]).is_empty() && scene.find(&["--subject", "report"]).is_empty());
     // One that is found to be a report only later, whether its words were read before or not, and however many at once.
-    for asked_before in [&["--subject", "report"][..], &["bob"], &[]] {
+    let again = |scene: &Scene| drop(scene.store(&[report(true)]));
+    let refiled = |scene: &Scene| {
+        run("mdrop-store", &["--archive", &scene.archive(), "--refile"], &stream(&[report(true)])).exits(0);
+    };
+    let hows: [(&str, &dyn Fn(&Scene)); 2] = [("stored again", &again), ("filed anew", &refiled)];
+    let before = [&["--subject", "report"][..], &["bob"], &[]];
+    for (asked_before, (how, learn)) in before.into_iter().flat_map(|asked| hows.map(|how| (asked, how))) {
         let scene = Scene::new(&[report(false)]);
         if !asked_before.is_empty() {
             assert_eq!(scene.subjects(asked_before), ["report"]);
         }
-        scene.store(&[report(true)]);
+        learn(&scene);
         for asked in [&["bob"][..], &["--subject", "report"], &["recipient"]] {
-            assert!(scene.find(asked).is_empty(), "{asked:?} after {asked_before:?}");
+            assert!(scene.find(asked).is_empty(), "{asked:?} after {asked_before:?}, {how}");
         }
-        assert_eq!(scene.subjects(&["--user", ALICE, "plan"]), ["inside"], "after {asked_before:?}");
+        assert_eq!(scene.subjects(&["--user", ALICE, "plan"]), ["inside"], "after {asked_before:?}, {how}");
         assert_eq!(scene.subjects(&["--to", ALICE, "--not", "bob"]), ["inside"]);
     }
 }
@@ -275,6 +281,36 @@ fn of_copies_of_one_mail_a_user_sees_the_one_that_was_filed() {
     assert_eq!(scene.find(&[]).len(), 2);
     let of_bob = scene.find(&["--user", BOB, "text"]);
     assert_eq!(of_bob.iter().map(|receipt| receipt.digest).collect::<Vec<_>>(), [copy(2, BOB).0.digest]);
+}
+
+#[test]
+fn a_user_is_not_told_by_the_envelopes_sender_who_else_got_a_copy() {
+    // A list names the recipient in the sender of each copy; the copies are one mail.
+    let copy = |n: u32, user: &str| {
+        let octets = [format!("Delivered-To: {user}\r\n").into_bytes(), mail(7, "Zoe <zoe@example.net>", "copies", "text", &[]).1].concat();
+        let mut copy = message(n, &octets, &[user]);
+        let address = Some(format!("bounce-{}@list.example.org", user.replace('@', "=")).as_str().into());
+        copy.0.route.as_mut().unwrap().sender = Some(Sender { address, evidence: evidence("return-path", Kind::Sender) });
+        copy
+    };
+    let scene = Scene::new(&[copy(1, ALICE), copy(2, BOB)]);
+    for sender in ["bounce-bob=example.com@list.example.org", "bounce-alice=example.com@list.example.org", "@list.example.org"] {
+        assert!(scene.find(&["--user", ALICE, "--from", sender]).is_empty(), "{sender}");
+        assert_eq!(scene.ask(&["--user", ALICE, "--from", sender, "--count"]).exits(0).text(), "0\n", "{sender}");
+        assert!(!scene.find(&["--from", sender]).is_empty(), "{sender}");
+    }
+    for sender in ["zoe@example.net", "@example.net"] {
+        assert_eq!(scene.subjects(&["--user", ALICE, "--from", sender, "--limit", "1"]), ["copies"]);
+        assert_eq!(scene.ask(&["--user", ALICE, "--from", sender, "--count"]).exits(0).text(), "1\n");
+    }
+}
+
+#[test]
+fn a_user_is_not_told_of_another_mail_with_the_same_message_id() {
+    let scene =
+        Scene::new(&[mail(1, "zoe@example.net", "with Bcc", "text", &[BOB]), mail(1, "zoe@example.net", "without", "text", &[ALICE])]);
+    assert!(scene.find(&[]).iter().any(|receipt| receipt.same_message_id.is_some()));
+    assert!(scene.find(&["--user", ALICE])[0].same_message_id.is_none());
 }
 
 #[test]

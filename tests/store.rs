@@ -733,3 +733,21 @@ fn mails_with_one_message_id_in_one_commit_are_linked_and_an_empty_one_links_not
     let mut places = mdrop::archive::segment::PlaceReader::default();
     assert_eq!(places.receipt(&archive.shelf, place, receipts[1].digest).unwrap(), receipts[1]);
 }
+
+#[test]
+fn where_no_more_can_wait_for_a_commit_no_receipt_is_given_for_what_is_lost() {
+    let scene = Scene::new();
+    let text = |n: u32| [mail(n), "all work and no play\r\n".repeat(5000).into_bytes()].concat();
+    let sent: Vec<_> = (1..=300).map(|n| message(n, &text(n), &["alice@example.com"])).collect();
+    // What waits is too much for the limit, which what is archived of it never reaches.
+    let script = "trap '' XFSZ; ulimit -f 20000; exec \"$0\" --archive \"$1\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script]).arg(tools::path_of("mdrop-store")).arg(scene.archive());
+    let ran = tools::run_command(&mut command, &stream(&sent));
+    assert_ne!(ran.code, 0, "{}", ran.stderr);
+    scene.check().exits(0);
+    let back = messages_of(&scene.cat(&["--stream"], &ran.stdout).exits(0).stdout);
+    assert_eq!(back.len(), ran.receipts().len());
+    assert_eq!(scene.store(&stream(&sent)).exits(0).receipts().len(), 300);
+    assert_eq!(scene.mail_of("alice@example.com").len(), 300);
+}

@@ -142,31 +142,38 @@ impl Printer {
             return Ok(());
         }
         archive.index.find(question, |found| {
-            run.count("found", found.held.size);
             // A record that can't be read is a line and a status, and the next one follows.
             match self.print(archive, question, &found) {
+                Ok(false) => return Ok(true),
                 Err(e) if matches!(e.status(), Status::Data | Status::NoInput) => {
                     run.fail_message(None, &e.with_status(Status::Data).about(found.held.digest.to_string()))?;
                 }
-                printed => printed?,
+                printed => drop(printed?),
             }
+            run.count("found", found.held.size);
             self.printed += 1;
             Ok(self.printed < self.limit)
         })
     }
 
-    fn print(&mut self, archive: &Archive, question: &Question, found: &Found) -> Result<()> {
-        if matches!(self.form, Form::Count) {
-            return Ok(());
+    /// Prints what was found, unless all that matches is what the user may not know; whether it was found.
+    fn print(&mut self, archive: &Archive, question: &Question, found: &Found) -> Result<bool> {
+        let is_bounded = question.user.is_some() && !question.senders.is_empty();
+        if matches!(self.form, Form::Count) && !is_bounded {
+            return Ok(true);
         }
         let receipt = self.catalog.receipt(&archive.shelf, found.held.record, found.held.digest)?;
         let filings = archive.index.filings_in_force(found, question.user.as_deref(), &receipt.filings)?;
         let receipt = show::receipt(receipt, &found.held, filings, question.user.as_deref());
-        match &mut self.form {
-            Form::Table(table) => self.output.write_all(table.row(&receipt, found.date).as_bytes())?,
-            _ => self.output.write_all(&Record::Receipt(Box::new(receipt)).to_line()?)?,
+        if is_bounded && !show::is_from(&receipt, &question.senders) {
+            return Ok(false);
         }
-        Ok(())
+        match &mut self.form {
+            Form::Count => {}
+            Form::Table(table) => self.output.write_all(table.row(&receipt, found.date).as_bytes())?,
+            Form::Json => self.output.write_all(&Record::Receipt(Box::new(receipt)).to_line()?)?,
+        }
+        Ok(true)
     }
 
     fn finish(mut self) -> Result<()> {

@@ -82,7 +82,7 @@ pub fn differs(committed: &Receipt, seen: &Seen, compare: Compare) -> Option<Str
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use mdrop::identity::{Account, Fingerprint, Origin, Place};
     use mdrop::record::{Frame, ObjectIds, Outcome, V1};
@@ -90,7 +90,7 @@ mod tests {
     const ARCHIVE: &str = "id";
     const DAY: u64 = 86_400;
 
-    fn receipt() -> Receipt {
+    pub(crate) fn receipt() -> Receipt {
         let account = Account { name: "a".into(), login: String::new() };
         Receipt {
             v: V1,

@@ -9,7 +9,7 @@ use mdrop::archive::shelf::Series;
 use mdrop::error::{Error, Result, Status};
 use mdrop::frame::Run;
 use mdrop::identity::{Digest, Origin};
-use mdrop::record::{Frame, Outcome, Purged, Receipt, Record};
+use mdrop::record::{Frame, Move, Outcome, Purged, Receipt, Record};
 use std::collections::{BTreeMap, HashMap};
 
 /// The catalog's last word on an origin.
@@ -100,13 +100,22 @@ fn take(record: Record, wanted: &std::collections::HashSet<&Origin>, last_words:
         // It stands elsewhere now; what this origin holds, if it holds anything, is another message.
         Record::Move(moved) => {
             last_words.remove(&moved.origin);
+            displace(&moved, last_words);
         }
+        Record::Copy(copied) => displace(&copied, last_words),
         Record::Purge(purge) if matches!(purge.outcome, Purged::Purged | Purged::Gone) => {
             if let Some(last) = last_words.get_mut(&purge.origin) {
                 last.purged = true;
             }
         }
         _ => {}
+    }
+}
+
+/// Where the server's identifiers say that another message stands by now, what was archived before proves nothing of it.
+fn displace(event: &Move, last_words: &mut HashMap<Origin, LastWord>) {
+    if last_words.get(&event.to).is_some_and(|last| last.receipt.digest != event.digest) {
+        last_words.remove(&event.to);
     }
 }
 
@@ -127,4 +136,36 @@ fn read_back<'a>(archive: &Archive, receipts: impl Iterator<Item = &'a Receipt>)
         unreadable.extend(missing.map(|(_, digest)| (digest, why.clone())));
     }
     Ok(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::tests::receipt;
+    use mdrop::identity::Place;
+    use mdrop::record::{By, V1};
+    use mdrop::time::Time;
+
+    #[test]
+    fn an_origin_at_which_another_message_is_known_to_stand_is_proved_by_no_older_receipt() {
+        let (here, other) = (receipt(), Digest::of(b"y"));
+        let elsewhere = Origin { account: here.origin.account.clone(), place: Place::Pop3 { uidl: "2".into() } };
+        let event = |from: &Origin, to: &Origin, digest| {
+            Box::new(Move { v: V1, origin: from.clone(), to: to.clone(), digest, by: By::Emailid, time: Time::from_unix(2000) })
+        };
+        let cases = [
+            (Record::Move(event(&elsewhere, &here.origin, other)), false),
+            (Record::Copy(event(&elsewhere, &here.origin, other)), false),
+            (Record::Move(event(&elsewhere, &here.origin, here.digest)), true),
+            (Record::Copy(event(&here.origin, &elsewhere, here.digest)), true),
+            (Record::Move(event(&here.origin, &elsewhere, here.digest)), false),
+        ];
+        for (record, proves) in cases {
+            let (wanted, mut last_words) = ([&here.origin].into(), HashMap::new());
+            take(Record::Receipt(Box::new(here.clone())), &wanted, &mut last_words);
+            let text = format!("{record:?}");
+            take(record, &wanted, &mut last_words);
+            assert_eq!(last_words.contains_key(&here.origin), proves, "{text}");
+        }
+    }
 }

@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use crate::spool::{Spool, temporary};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
@@ -88,18 +88,22 @@ impl Room {
     fn settle(&mut self) -> io::Result<()> {
         let mut gathered = std::mem::take(&mut self.gathered);
         let done = self.append(&gathered);
-        gathered.clear();
+        if done.is_ok() {
+            gathered.clear();
+        }
         self.gathered = gathered;
         done
     }
 
+    /// Writes behind what is written. If that fails, what is there stays, and the next attempt begins at the same place.
     fn append(&mut self, octets: &[u8]) -> io::Result<()> {
-        let mut file = match self.file.take() {
+        let file = match self.file.take() {
             Some(file) => file,
             None => temporary()?,
         };
-        file.write_all(octets)?;
+        let done = file.write_all_at(octets, self.written);
         self.file = Some(file);
+        done?;
         self.written += octets.len() as u64;
         Ok(())
     }
@@ -120,8 +124,17 @@ impl Room {
         match (kept, &self.file) {
             (Kept::Memory(octets), _) => Box::new(octets.as_slice()),
             (Kept::File(range), Some(file)) => Box::new(Piece { file, range: range.clone() }),
-            (Kept::File(_), None) => Box::new(io::empty()),
+            (Kept::File(_), None) => Box::new(Nothing),
         }
+    }
+}
+
+/// What should be in a file that is not there: no message, not even an empty one.
+struct Nothing;
+
+impl Read for Nothing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::UnexpectedEof.into())
     }
 }
 
@@ -147,6 +160,32 @@ impl Read for Piece<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn what_could_not_be_written_costs_nothing_that_waited_before() {
+        let mut room = Room { in_memory: IN_MEMORY, ..Room::default() };
+        let spool = |octets: &[u8]| {
+            let mut spool = Spool::new(1 << 20);
+            spool.write_all(octets).unwrap();
+            spool
+        };
+        let (large, small) = (vec![1; 400 << 10], vec![2; 200 << 10]);
+        let kept = [&large, &small].map(|octets| room.keep(spool(octets)).unwrap());
+        // Nothing can be written for a while.
+        let file = room.file.replace(File::open("/dev/null").unwrap());
+        assert!(room.keep(spool(&large)).is_err() && room.keep(spool(&small)).is_err() && room.close().is_err());
+        room.file = file;
+        let third = room.keep(spool(b"three")).unwrap();
+        room.close().unwrap();
+        for (kept, octets) in kept.iter().zip([&large, &small]).chain([(&third, &b"three".to_vec())]) {
+            let mut back = Vec::new();
+            room.reader(kept).read_to_end(&mut back).unwrap();
+            assert!(back == *octets);
+        }
+        let empty = Room::default();
+        assert!(empty.reader(&kept[0]).read_to_end(&mut Vec::new()).is_err(), "without a file there is nothing to be read");
+    }
 
     #[test]
     fn each_message_comes_back_from_wherever_it_waited() {

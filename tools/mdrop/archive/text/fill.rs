@@ -272,7 +272,8 @@ fn jobs(texts: &Texts, number: u64) -> Result<Vec<Job>> {
     for record in Segment::open(&texts.shelf, number)? {
         if let Record::Receipt(receipt) = record? {
             let Receipt { digest, pack, frame, position, journal, size, outcome, .. } = *receipt;
-            jobs.push(Job { digest, place: (pack, frame, position), journal, size, again: outcome == Outcome::Duplicate });
+            let again = matches!(outcome, Outcome::Duplicate | Outcome::Refiled);
+            jobs.push(Job { digest, place: (pack, frame, position), journal, size, again });
         }
     }
     jobs.sort_by_key(|job| job.place);
