@@ -255,7 +255,7 @@ fn what_a_journal_report_says_beside_the_mail_in_it_is_not_found() {
     let refiled = |scene: &Scene| {
         run("mdrop-store", &["--archive", &scene.archive(), "--refile"], &stream(&[report(true)])).exits(0);
     };
-    let hows: [(&str, &dyn Fn(&Scene)); 2] = [("stored again", &again), ("filed anew", &refiled)];
+    let hows = [("stored again", &again as &dyn Fn(&Scene)), ("filed anew", &refiled)];
     let before = [&["--subject", "report"][..], &["bob"], &[]];
     for (asked_before, (how, learn)) in before.into_iter().flat_map(|asked| hows.map(|how| (asked, how))) {
         let scene = Scene::new(&[report(false)]);
