@@ -249,6 +249,44 @@ fn a_journal_report_is_taken_for_its_mail_once_the_profile_knows_it() {
     scene.check();
 }
 
+/// Two copies of a journal report, archived before the profile knew that it is one, and then filed anew.
+fn two_reports_filed_anew() -> (Scene, usize) {
+    let report = include_bytes!("messages/109-journal-expanded.eml");
+    let scene = Scene::new("[[user]]\nname = \"carol@example.com\"\n[[user]]\nname = \"dave@example.com\"\n");
+    scene.profile("journal-from = [\"nobody@example.org\"]");
+    let copy = |n: u32| {
+        let (mut meta, octets) = message(n, &[format!("X-UIDL: {n}\r\n").as_bytes(), report].concat(), &[]);
+        meta.route = None;
+        (meta, octets)
+    };
+    scene.store(&[copy(1), copy(2)]);
+    let before = scene.segments();
+    assert_eq!(scene.mail_of("@catchall").len(), 1, "they are copies of one mail");
+    scene.profile("");
+    scene.refile();
+    (scene, before)
+}
+
+#[test]
+fn copies_that_are_all_taken_for_another_mail_leave_nothing_behind() {
+    let (scene, _) = two_reports_filed_anew();
+    assert_eq!(scene.mail_of("@catchall"), set(&[]));
+    assert!(!scene.mail_of("carol@example.com").is_empty());
+    scene.check();
+}
+
+#[test]
+fn a_message_that_is_taken_for_another_mail_is_somebodys_after_each_commit() {
+    let (scene, before) = two_reports_filed_anew();
+    let all = scene.mail_of("carol@example.com");
+    // As a crash behind the first commit leaves it.
+    let files = walkdir::WalkDir::new(scene.path("archive/catalog")).sort_by_file_name().into_iter().map(|entry| entry.unwrap());
+    let files = files.filter(|entry| entry.file_type().is_file());
+    files.skip(before + 1).for_each(|entry| std::fs::remove_file(entry.path()).unwrap());
+    std::fs::remove_dir_all(scene.path("archive/cache")).unwrap();
+    assert_eq!(scene.mail_of("carol@example.com"), all);
+}
+
 #[test]
 fn a_dry_run_says_who_gains_and_who_loses_and_changes_nothing() {
     let scene = Scene::new(ALICE);

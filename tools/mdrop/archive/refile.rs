@@ -267,7 +267,7 @@ impl Refiler {
                     all.verdicts.push((mail, verdict));
                 }
                 for arrival in &anew {
-                    all.verdicts.extend(leave(archive, arrival)?);
+                    all.verdicts.extend(leave(archive, arrival, &anew)?);
                 }
             }
             Target::Writer(writer) if !changing.is_empty() || !anew.is_empty() => {
@@ -305,15 +305,25 @@ fn decide(
         records.extend(verdict.records(mail.fingerprint, header.time));
         verdicts.push((mail, verdict));
     }
-    let mut met = HashSet::new();
+    let (mut met, mut filed) = (HashSet::new(), HashSet::new());
     for arrival in anew.iter().filter(|arrival| met.insert(arrival.meta.digest)) {
-        records.extend(take_anew(archive, header, arrival, verdicts)?);
+        records.extend(take_anew(archive, header, arrival, anew, verdicts)?);
+        if let Some((mail, verdict)) = join(archive, arrival, &mut filed)? {
+            records.extend(verdict.records(mail.fingerprint, header.time));
+            verdicts.push((mail, verdict));
+        }
     }
     Ok(records)
 }
 
 /// A message that is taken for another mail: a receipt says so. What it brought the former mail goes.
-fn take_anew(archive: &Archive, header: &SegmentHeader, arrival: &Arrival, verdicts: &mut Vec<(Mail, Verdict)>) -> Result<Vec<Record>> {
+fn take_anew(
+    archive: &Archive,
+    header: &SegmentHeader,
+    arrival: &Arrival,
+    anew: &[Arrival],
+    verdicts: &mut Vec<(Mail, Verdict)>,
+) -> Result<Vec<Record>> {
     let digest = arrival.meta.digest;
     let Some(held) = archive.index.message(digest)? else { return Ok(Vec::new()) };
     let place = (held.pack, held.frame, held.position);
@@ -323,21 +333,41 @@ fn take_anew(archive: &Archive, header: &SegmentHeader, arrival: &Arrival, verdi
         (receipt.flags, receipt.server_size) = (former.flags, former.server_size);
     }
     let mut records = vec![Record::Receipt(Box::new(receipt))];
-    if let Some((mail, verdict)) = leave(archive, arrival)? {
+    if let Some((mail, verdict)) = leave(archive, arrival, anew)? {
         records.extend(verdict.records(mail.fingerprint, header.time));
         verdicts.push((mail, verdict));
     }
     Ok(records)
 }
 
-/// What a message brought the mail that it is no longer taken for; another copy of that mail, if there is one, keeps it until it is judged.
-fn leave(archive: &Archive, arrival: &Arrival) -> Result<Option<(Mail, Verdict)>> {
+/// What a message gives at once to the mail that it is taken for now, so that it is somebody's whatever prevents the next commit; what the
+/// mail has stays until it is judged.
+fn join(archive: &Archive, arrival: &Arrival, filed: &mut HashSet<(Fingerprint, String, Role)>) -> Result<Option<(Mail, Verdict)>> {
+    let is_other = |held: &Held| held.fingerprint != arrival.fingerprint;
+    if !archive.index.message(arrival.meta.digest)?.as_ref().is_some_and(is_other) {
+        return Ok(None);
+    }
+    let mail = Mail { fingerprint: arrival.fingerprint, given: vec![given(arrival)] };
+    let mut verdict = mail.verdict(archive)?;
+    // A filing without a message of this mail is for its judgement, when the message belongs to it.
+    verdict.removed.clear();
+    let current = archive.index.filed(&arrival.fingerprint)?;
+    let same = |added: &Filed, had: &Filed| had.filing.user == added.filing.user && had.filing.role == added.filing.role;
+    verdict.added.retain(|added| {
+        !current.iter().any(|had| same(added, had)) && filed.insert((arrival.fingerprint, added.filing.user.clone(), added.filing.role))
+    });
+    Ok((!verdict.added.is_empty()).then_some((mail, verdict)))
+}
+
+/// What a message brought the mail that it is no longer taken for; another copy of that mail, if one stays, keeps it until it is judged.
+fn leave(archive: &Archive, arrival: &Arrival, anew: &[Arrival]) -> Result<Option<(Mail, Verdict)>> {
     let digest = arrival.meta.digest;
     let former = archive.index.message(digest)?.map(|held| held.fingerprint).filter(|former| *former != arrival.fingerprint);
     let Some(fingerprint) = former else { return Ok(None) };
     let filed = archive.index.filed(&fingerprint)?;
     let removed: Vec<Filed> = filed.into_iter().filter(|filed| filed.digest == digest).collect();
-    let other = archive.index.copies(&fingerprint)?.into_iter().find(|copy| copy.digest != digest);
+    let leaves = |copy: &Held| anew.iter().any(|other| other.meta.digest == copy.digest && other.fingerprint != fingerprint);
+    let other = archive.index.copies(&fingerprint)?.into_iter().find(|copy| !leaves(copy));
     let keep = |other: Held| removed.iter().map(move |filed| Filed { digest: other.digest, ..filed.clone() }).collect();
     let added = other.map(keep).unwrap_or_default();
     Ok(Some((Mail { fingerprint, given: vec![given(arrival)] }, Verdict { removed, added, kept: Vec::new() })))
