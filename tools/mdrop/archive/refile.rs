@@ -266,8 +266,9 @@ impl Refiler {
                     let verdict = mail.verdict(archive)?;
                     all.verdicts.push((mail, verdict));
                 }
+                let now = taken_for(&anew);
                 for arrival in &anew {
-                    all.verdicts.extend(leave(archive, arrival, &anew)?);
+                    all.verdicts.extend(leave(archive, arrival, &now)?);
                 }
             }
             Target::Writer(writer) if !changing.is_empty() || !anew.is_empty() => {
@@ -305,9 +306,9 @@ fn decide(
         records.extend(verdict.records(mail.fingerprint, header.time));
         verdicts.push((mail, verdict));
     }
-    let (mut met, mut filed) = (HashSet::new(), HashSet::new());
+    let (mut met, mut filed, now) = (HashSet::new(), HashSet::new(), taken_for(anew));
     for arrival in anew.iter().filter(|arrival| met.insert(arrival.meta.digest)) {
-        records.extend(take_anew(archive, header, arrival, anew, verdicts)?);
+        records.extend(take_anew(archive, header, arrival, &now, verdicts)?);
         if let Some((mail, verdict)) = join(archive, arrival, &mut filed)? {
             records.extend(verdict.records(mail.fingerprint, header.time));
             verdicts.push((mail, verdict));
@@ -321,7 +322,7 @@ fn take_anew(
     archive: &Archive,
     header: &SegmentHeader,
     arrival: &Arrival,
-    anew: &[Arrival],
+    now: &TakenFor,
     verdicts: &mut Vec<(Mail, Verdict)>,
 ) -> Result<Vec<Record>> {
     let digest = arrival.meta.digest;
@@ -333,11 +334,18 @@ fn take_anew(
         (receipt.flags, receipt.server_size) = (former.flags, former.server_size);
     }
     let mut records = vec![Record::Receipt(Box::new(receipt))];
-    if let Some((mail, verdict)) = leave(archive, arrival, anew)? {
+    if let Some((mail, verdict)) = leave(archive, arrival, now)? {
         records.extend(verdict.records(mail.fingerprint, header.time));
         verdicts.push((mail, verdict));
     }
     Ok(records)
+}
+
+/// Which mail each message of a commit is taken for now.
+type TakenFor = HashMap<Digest, Fingerprint>;
+
+fn taken_for(anew: &[Arrival]) -> TakenFor {
+    anew.iter().map(|arrival| (arrival.meta.digest, arrival.fingerprint)).collect()
 }
 
 /// What a message gives at once to the mail that it is taken for now, so that it is somebody's whatever prevents the next commit; what the
@@ -360,13 +368,13 @@ fn join(archive: &Archive, arrival: &Arrival, filed: &mut HashSet<(Fingerprint, 
 }
 
 /// What a message brought the mail that it is no longer taken for; another copy of that mail, if one stays, keeps it until it is judged.
-fn leave(archive: &Archive, arrival: &Arrival, anew: &[Arrival]) -> Result<Option<(Mail, Verdict)>> {
+fn leave(archive: &Archive, arrival: &Arrival, now: &TakenFor) -> Result<Option<(Mail, Verdict)>> {
     let digest = arrival.meta.digest;
     let former = archive.index.message(digest)?.map(|held| held.fingerprint).filter(|former| *former != arrival.fingerprint);
     let Some(fingerprint) = former else { return Ok(None) };
     let filed = archive.index.filed(&fingerprint)?;
     let removed: Vec<Filed> = filed.into_iter().filter(|filed| filed.digest == digest).collect();
-    let leaves = |copy: &Held| anew.iter().any(|other| other.meta.digest == copy.digest && other.fingerprint != fingerprint);
+    let leaves = |copy: &Held| now.get(&copy.digest).is_some_and(|now| *now != fingerprint);
     let other = archive.index.copies(&fingerprint)?.into_iter().find(|copy| !leaves(copy));
     let keep = |other: Held| removed.iter().map(move |filed| Filed { digest: other.digest, ..filed.clone() }).collect();
     let added = other.map(keep).unwrap_or_default();
