@@ -129,7 +129,7 @@ impl Story {
         if cache.exists() {
             match index % 4 {
                 0 => {}
-                1 => std::fs::write(cache.join("index.sqlite"), [b'x'; 5000]).unwrap(),
+                1 => common::daemon::write_private(&cache.join("index.sqlite"), &"x".repeat(5000)),
                 which => {
                     let from = self.folder.path().join(if which == 2 { "cache-before" } else { "cache-after" });
                     if from.exists() {

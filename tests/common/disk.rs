@@ -5,6 +5,8 @@
 
 use super::writer::Listed;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// What an entry stands for: a folder, or a file by number.
@@ -136,20 +138,27 @@ impl Disk {
 impl State {
     /// Makes it, with what lay below `root` below `target`. What lies in a folder that is lost is lost.
     pub fn make(&self, root: &Path, target: &Path, contents: &[Vec<u8>]) {
-        std::fs::create_dir(target).unwrap();
+        folder(target);
         for (path, node) in &self.entries {
             let path = target.join(path.strip_prefix(root).unwrap());
             if !path.parent().unwrap().is_dir() {
                 continue;
             }
             match node {
-                Node::Folder => std::fs::create_dir(path).unwrap(),
+                Node::Folder => folder(&path),
                 Node::File(number) => {
                     let octets = contents[*number].clone();
                     let octets = self.damaged.get(number).map_or(octets.clone(), |damage| damage.of(octets));
-                    std::fs::write(path, octets).unwrap();
+                    std::fs::write(&path, octets).unwrap();
+                    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
                 }
             }
         }
     }
+}
+
+/// A folder as the tools make them: what others may read is a finding.
+fn folder(path: &Path) {
+    std::fs::create_dir(path).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o700)).unwrap();
 }
